@@ -1,0 +1,82 @@
+# Yunsong: `make help` lists what can be done. Needs Python 3.11 or newer and make; nothing else.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+PYTHON ?= python3
+PORT ?= 8080
+TOPOLOGY ?= compact
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PACKAGES := proto libs/common libs/plugin-api services/gateway services/channel-adapter services/conversation \
+            services/router services/bot services/qa services/standalone
+CODE := proto libs services tests
+LOCKS := runtime embedded build dev
+
+.PHONY: help setup run demo test test-all lint format proto bench lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/dev.stamp proto ## Make .venv with everything for work on the code
+
+run: .venv/run.stamp proto ## Start the product on 127.0.0.1 (PORT=8080 TOPOLOGY=compact|distributed)
+	@exec $(BIN)/yunsong run --port $(PORT) --topology $(TOPOLOGY)
+
+demo: ## Play the main job against the running product and print what everybody sees
+	@exec $(BIN)/yunsong demo
+
+test: setup ## Run what a change must pass: unit, integration and end-to-end tests
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-all: setup ## Run every test, long fault runs and fuzzing included
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: setup ## Check style, types, imports and the contract
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/buf lint build/contract.binpb --config proto/buf.yaml --path yunsong
+	$(BIN)/python proto/lint.py
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/mypy
+
+format: setup ## Rewrite the code in the house style
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
+
+proto: .venv/run.stamp ## Generate proto/gen from the contract
+	@$(BIN)/python proto/generate.py
+
+bench: setup ## Measure the product; a table on the screen and build/bench.json
+	$(BIN)/python -m tests.load.bench $(ARGS)
+
+lock: .venv/dev.stamp ## Resolve requirements/*.in anew into the lock files (UPGRADE=1 takes newer versions)
+	@for name in $(LOCKS); do \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	    $(if $(UPGRADE),--upgrade) --output-file requirements/$$name.txt requirements/$$name.in || exit 1; \
+	done
+
+clean: ## Remove what was built; keeps .yunsong, which holds a running copy's data
+	rm -rf .venv build proto/gen .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Yunsong needs Python 3.11 or newer; say which with: make PYTHON=python3.11 ...")'
+	@echo "setup: .venv"
+	@$(PYTHON) -m venv .venv
+
+# What `make run` needs; the hashes are checked, the versions are the lock's, nothing is resolved anew.
+.venv/lock.stamp: .venv/bin/python requirements/runtime.txt requirements/embedded.txt requirements/build.txt
+	@echo "setup: packages"
+	@$(PIP) install --require-hashes --no-deps -r requirements/runtime.txt -r requirements/embedded.txt -r requirements/build.txt
+	@touch $@
+
+.venv/run.stamp: .venv/lock.stamp $(PACKAGES:=/pyproject.toml)
+	@echo "setup: the product's own packages"
+	@mkdir -p proto/gen
+	@$(PIP) install --no-index --no-build-isolation --no-deps $(foreach package,$(PACKAGES),--editable $(package))
+	@touch $@
+
+.venv/dev.stamp: .venv/run.stamp requirements/dev.txt
+	@echo "setup: test and lint tools"
+	@$(PIP) install --require-hashes --no-deps -r requirements/dev.txt
+	@touch $@

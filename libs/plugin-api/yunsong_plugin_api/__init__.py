@@ -1,0 +1,1 @@
+"""What a plugin author imports: channels, bot skills, routing strategies, inspection rules."""

@@ -1,0 +1,1 @@
+"""Answers contacts, hands off, assists agents."""

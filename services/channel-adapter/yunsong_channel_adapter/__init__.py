@@ -1,0 +1,1 @@
+"""External formats to normalised messages and back."""

@@ -1,0 +1,1 @@
+"""Live supervision, quality inspection and reports."""

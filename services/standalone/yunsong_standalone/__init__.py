@@ -1,0 +1,1 @@
+"""All six services as one product, and the `yunsong` command."""

@@ -1,0 +1,1 @@
+"""Fixtures that every suite may use; the parts they start live in tests/support."""
