@@ -1,1 +1,1 @@
-"""Answers contacts, hands off, assists agents."""
+"""The bot: answers contacts from the knowledge base, hands over to people, assists agents."""

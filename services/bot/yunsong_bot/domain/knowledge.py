@@ -1,0 +1,34 @@
+"""The knowledge base's entries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A question that the business can answer. Times are UTC; an open end has None."""
+
+    id: str
+    question: str
+    answer: str
+    similar: tuple[str, ...] = ()
+    category: str = ""
+    language: str = ""  # BCP 47; empty when unknown
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+    enabled: bool = True
+    rev: int = 0  # grows with every change of any entry
+
+    @property
+    def phrasings(self) -> tuple[str, ...]:
+        return (self.question, *self.similar)
+
+    def answers_at(self, now: datetime) -> bool:
+        """Whether contacts may get this answer at `now`."""
+        return (
+            self.enabled
+            and (self.valid_from is None or self.valid_from <= now)
+            and (self.valid_until is None or now < self.valid_until)
+        )
