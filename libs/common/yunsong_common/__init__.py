@@ -1,1 +1,1 @@
-"""What every service needs and no business word."""
+"""What every service needs, and no business word."""
