@@ -1,7 +1,7 @@
 """Writes the contract's Python code and type stubs to proto/gen, when the contract or the generators changed.
 
 Files are replaced one by one and only when they differ, so a test that runs meanwhile never sees half a file.
-Also writes build/contract.binpb, the descriptor set that the linter reads: it needs no network for its imports.
+Also writes build/contract.binpb, the descriptor set that the linters read without any network.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=PROTO.parent / "build") as folder:
         out = Path(folder)
         _compile(sources, out)
-        os.replace(out / DESCRIPTORS.name, DESCRIPTORS)
+        (out / DESCRIPTORS.name).replace(DESCRIPTORS)
         _install(out)
     STAMP.write_text(digest)
     print(f"proto: generated {len(sources)} files into {GEN.relative_to(PROTO.parent)}")
@@ -78,7 +78,7 @@ def _install(out: Path) -> None:
         fresh = (out / name).read_bytes()
         if not target.is_file() or target.read_bytes() != fresh:
             target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(out / name, target)
+            (out / name).replace(target)
     for stale in GEN.glob("yunsong/**/*_pb2*.py*"):
         if stale.suffix in {".py", ".pyi"} and stale.relative_to(GEN) not in made:
             stale.unlink()

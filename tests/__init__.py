@@ -1,0 +1,1 @@
+"""The product's tests: unit, integration, e2e, chart, load."""

@@ -1,0 +1,1 @@
+"""What several suites share: real servers, and the product as real processes."""
