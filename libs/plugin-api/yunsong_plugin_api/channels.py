@@ -11,14 +11,24 @@ from typing import Any, Literal, Protocol, runtime_checkable
 Credentials = Mapping[str, str]
 
 ContentKind = Literal[
-    "text", "image", "file", "audio", "video", "location", "card", "buttons", "form", "unsupported"
+    "text", "image", "file", "audio", "video", "location", "card", "buttons", "form", "system", "unsupported"
 ]
 
 
 class ChannelError(Exception):
-    """The outside system refused. `permanent` means that another try cannot help; `uncertain` that it may have taken it all the same."""
+    """The outside system refused.
 
-    def __init__(self, message: str, *, permanent: bool = False, uncertain: bool = False, retry_after_s: float | None = None) -> None:
+    `permanent` means that another try cannot help; `uncertain` that it may have taken it all the same.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        permanent: bool = False,
+        uncertain: bool = False,
+        retry_after_s: float | None = None,
+    ) -> None:
         super().__init__(message)
         self.permanent = permanent
         self.uncertain = uncertain
@@ -104,11 +114,14 @@ class Outbound:
 
     message_id: str  # stable over retries: use it as the idempotency key where the outside system takes one
     conversation_id: str
+    rev: int  # its place in the conversation; the order of messages
     identity: str
     kind: ContentKind
     text: str = ""
     attachment: Attachment | None = None
+    # The content's own fields, as in the REST API: {"text": "..."}, {"latitude": 31.2, "longitude": 121.5}, ...
     details: Mapping[str, Any] = field(default_factory=dict)
+    author_kind: Literal["agent", "bot", "system", "api"] = "agent"
     author_name: str = ""
     attempt: int = 1
     sent_at: dt.datetime | None = None
@@ -121,8 +134,24 @@ class Sent:
     external_id: str = ""  # its id there, for receipts
 
 
-# Makes an HTTP call for the plugin, with the product's timeouts, proxies and guards against internal addresses. Blocking; raises ChannelError.
+# Makes an HTTP call for the plugin: method, address, headers, body. Bounded in time and size, never redirected, never to an
+# internal address. Blocking; raises ChannelError.
 HttpCall = Callable[[str, str, Mapping[str, str], bytes], HttpReply]
+
+# How a secret is made: "hex" for 256 bits as text, "standard_webhooks" for "whsec_" and base64.
+SecretFormat = Literal["hex", "standard_webhooks"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelInbox:
+    """The inbox that a call is about."""
+
+    id: str
+    key: str  # public; part of the address of its webhooks
+    config: Mapping[str, Any]
+    credentials: Credentials = field(repr=False)
+    # Sets that were replaced and go on working until their overlap ends, newest first.
+    previous_credentials: Sequence[Credentials] = field(default=(), repr=False)
 
 
 @runtime_checkable
@@ -130,16 +159,35 @@ class Channel(Protocol):
     """One kind of inbox. Stateless: everything it needs comes with the call. Each method has 10 seconds."""
 
     api_version: str
-    # The kind of the inboxes it serves, such as "wechat_oa".
+    # The kind of the inboxes it serves, such as "wechat_oa"; the name of its entry point.
     kind: str
-    # What it can carry; other kinds are turned into text before `send`.
+    # What it can carry; other kinds are turned into text before `send`, lines of the product ("system") are left out.
     sends: frozenset[str]
+    # The outside system takes a message once however often it is sent with the same `message_id`. Without it a message
+    # that a crash left in flight is marked uncertain and not sent again by itself.
+    idempotent: bool
+    # Messages come in by POST /api/v1/inboxes/{inbox_id}/messages.
+    rest_inbound: bool
+    # JSON Schema of an inbox's `config` and of its credentials, for forms; `check` is what decides.
+    config_schema: Mapping[str, Any]
+    credentials_schema: Mapping[str, Any]
+    # Credentials that the product makes when nobody gives them, and makes anew on rotation, by name.
+    secrets: Mapping[str, SecretFormat]
 
-    def check(self, settings: Mapping[str, Any], credentials: Credentials) -> Sequence[tuple[str, str]]:
-        """What is wrong with an inbox's settings, as (field, sentence); empty when it can work. Makes no calls."""
+    def check(self, config: Mapping[str, Any], credentials: Credentials) -> Sequence[tuple[str, str]]:
+        """What is wrong with an inbox, as (path, sentence), "config.url" or "credentials.token"; empty when it can work.
 
-    def receive(self, request: HttpRequest, settings: Mapping[str, Any], credentials: Credentials) -> WebhookResult:
-        """Verifies a webhook and reads it. Raises `SignatureInvalid`; raises `ChannelError` for what it cannot read."""
+        Makes no calls.
+        """
 
-    def send(self, message: Outbound, settings: Mapping[str, Any], credentials: Credentials, http: HttpCall) -> Sent:
-        """Hands one message to the outside system. Raises `ChannelError` when it was not, or perhaps not, taken."""
+    def receive(self, request: HttpRequest, inbox: ChannelInbox) -> WebhookResult:
+        """Verifies a webhook and reads it.
+
+        Raises `SignatureInvalid`; raises `ChannelError` for what it cannot read.
+        """
+
+    def send(self, message: Outbound, inbox: ChannelInbox, http: HttpCall) -> Sent:
+        """Hands one message to the outside system.
+
+        Raises `ChannelError` when it was not, or perhaps not, taken.
+        """
