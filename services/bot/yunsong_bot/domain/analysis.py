@@ -10,20 +10,20 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 import rjieba
-import snowballstemmer
+import snowballstemmer  # type: ignore[import-untyped]
 
 # A run of Han characters, or a word of any other script (with an inner apostrophe or dot: don't, 1.5).
 _RUN = re.compile(r"(?P<han>[㐀-䶿一-鿿]+)|(?P<word>[^\W_㐀-䶿一-鿿]+(?:['’.][^\W_㐀-䶿一-鿿]+)*)")
 _POSSESSIVE = re.compile(r"['’]s?$")
-_LONGEST_PHRASE = 4
+_LONGEST_EXPRESSION = 5  # words
 
 
 @dataclass(frozen=True, slots=True)
 class Lexicon:
     """What a language's words mean to a shop's customers.
 
-    `groups` are sets of expressions that mean the same; `classes` are sets of names of one kind, such as cities,
-    that differ but are asked about alike; `stop` words carry no meaning of their own. All are plain text.
+    `groups` are sets of expressions that mean the same; `classes` are sets of names of one kind, such as
+    cities, that differ but are asked about alike; `stop` words carry no meaning of their own. All plain text.
     """
 
     groups: Sequence[Sequence[str]] = ()
@@ -40,62 +40,68 @@ class Analyzer:
     """
 
     lexicon: Lexicon
-    _phrases: dict[tuple[str, ...], str] = field(init=False, repr=False)
-    _stop: frozenset[str] = field(init=False, repr=False)
-    _segmenter: rjieba.Jieba = field(init=False, repr=False)
+    _meanings: dict[str, str] = field(init=False, repr=False)  # expression -> term, "" for a stop word
 
     def __post_init__(self) -> None:
-        self._segmenter = rjieba.Jieba()
-        self._phrases = {}
-        self._stop = frozenset()
-        sets = (*self.lexicon.groups, *self.lexicon.classes)
-        for expression in (*(expression for members in sets for expression in members), *self.lexicon.stop):
-            if _is_han(expression) and len(expression) > 1:
-                self._segmenter.add_word(expression, 1_000_000, None)
-        self._stop = frozenset(token for word in self.lexicon.stop for token in self.tokens(word))
-        for number, members in enumerate(sets):
-            mark = "=" if number < len(self.lexicon.groups) else "~"
-            for expression in members:
-                self._phrases[tuple(self.tokens(expression))] = f"{mark}{number}"
-
-    def tokens(self, text: str) -> list[str]:
-        """The words of `text` in order, normalised and stemmed, before synonyms and stop words."""
-        found: list[str] = []
-        for run in _RUN.finditer(unicodedata.normalize("NFKC", text).lower()):
-            if run["han"]:
-                found.extend(self._segmenter.cut(run["han"], False))
-            else:
-                found.append(_stem(_POSSESSIVE.sub("", run["word"].replace("’", "'"))))
-        return found
+        self._meanings = {_joined(tokens(word)): "" for word in self.lexicon.stop}
+        sets = [("=", members) for members in self.lexicon.groups]
+        sets += [("~", members) for members in self.lexicon.classes]
+        for number, (mark, members) in enumerate(sets):
+            self._meanings |= {_joined(tokens(expression)): f"{mark}{number}" for expression in members}
 
     def terms(self, text: str) -> tuple[str, ...]:
         """The distinct terms of `text` that carry meaning, in the order of their first occurrence."""
-        words = self.tokens(text)
-        terms: dict[str, None] = {}
+        return tuple(self.surfaces(text))
+
+    def surfaces(self, text: str) -> dict[str, str]:
+        """The terms of `text`, each with the words it stands for."""
+        words = tokens(text)
+        found: dict[str, str] = {}
         at = 0
         while at < len(words):
-            length, term = self._phrase_at(words, at)
-            said = [word for word in words[at : at + length] if term is not None or word not in self._stop]
-            terms.update(dict.fromkeys((term,) if term is not None else said))
-            for word in said:
-                if term is not None and term.startswith("~"):
-                    terms[f"·{word}"] = None
-                elif len(word) > 1 and _is_han(word):
-                    terms.update(dict.fromkeys(f"·{char}" for char in word if char not in self._stop))
+            length, term = self._expression_at(words, at)
+            surface = _joined(words[at : at + length])
+            if term.startswith("~"):
+                # The name itself tells members of a class apart, but says less than a word.
+                found |= {term: surface, f"·{surface}": surface}
+            elif term:
+                found[term] = surface
+                found |= {f"·{char}": surface for char in self._parts(surface)}
             at += length
-        return tuple(terms)
+        return found
 
-    def _phrase_at(self, words: Sequence[str], at: int) -> tuple[int, str | None]:
-        for length in range(min(_LONGEST_PHRASE, len(words) - at), 0, -1):
-            term = self._phrases.get(tuple(words[at : at + length]))
+    def _expression_at(self, words: Sequence[str], at: int) -> tuple[int, str]:
+        for length in range(min(_LONGEST_EXPRESSION, len(words) - at), 0, -1):
+            term = self._meanings.get(_joined(words[at : at + length]))
             if term is not None:
                 return length, term
-        return 1, None
+        return 1, words[at]
+
+    def _parts(self, word: str) -> list[str]:
+        if len(word) < 2 or not _is_han(word):
+            return []
+        return [char for char in word if self._meanings.get(char) != ""]
+
+
+def tokens(text: str) -> list[str]:
+    """The words of `text` in order, normalised and stemmed, stop words included."""
+    found: list[str] = []
+    for run in _RUN.finditer(unicodedata.normalize("NFKC", text).lower()):
+        if run["han"]:
+            found.extend(rjieba.cut(run["han"], False))
+        else:
+            found.append(_stem(_POSSESSIVE.sub("", run["word"].replace("’", "'"))))
+    return found
 
 
 def is_part(term: str) -> bool:
     """Whether the term is one character of a word, or one name of its class: it says less than a word."""
     return term.startswith("·")
+
+
+def _joined(words: Sequence[str]) -> str:
+    # Segmentation cuts the same expression differently in different company; joined it is the same.
+    return ("" if all(map(_is_han, words)) else " ").join(words)
 
 
 def _is_han(text: str) -> bool:

@@ -15,11 +15,14 @@ class Entry:
     answer: str
     similar: tuple[str, ...] = ()
     category: str = ""
-    language: str = ""  # BCP 47; empty when unknown
+    locale: str = ""  # BCP 47; empty when unknown
     valid_from: datetime | None = None
     valid_until: datetime | None = None
     enabled: bool = True
-    rev: int = 0  # grows with every change of any entry
+    external_key: str = ""
+    rev: int = 1  # grows with every change of this entry
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
 
     @property
     def phrasings(self) -> tuple[str, ...]:
@@ -32,3 +35,15 @@ class Entry:
             and (self.valid_from is None or self.valid_from <= now)
             and (self.valid_until is None or now < self.valid_until)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class BotSettings:
+    """How the bot behaves. Empty `handoff_words` mean the built-in ones."""
+
+    answer_threshold: float = 0.5
+    suggest_threshold: float = 0.3
+    max_misses: int = 2
+    handoff_words: tuple[str, ...] = ()
+    external_bot_url: str = ""
+    external_bot_secret: str = ""

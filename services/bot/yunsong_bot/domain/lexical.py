@@ -1,7 +1,7 @@
 """BM25 over the entries' terms, and a confidence from the terms that a question and an entry share.
 
-BM25 as in Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond" (2009), with the fields
-weighted before saturation (BM25F). The index is immutable: a change of the knowledge base builds a new one.
+BM25 as in Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond" (2009), with the
+fields weighted before saturation (BM25F). The index is immutable: a change builds a new one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _B = 0.5
 _ANSWER_WEIGHT = 0.4  # what only the answer says, against what a phrasing says
 _PART_WEIGHT = 0.2  # a shared character against a shared word
 _COVERAGE_SHARE = 0.4  # of the confidence; the rest is the likeness to the closest phrasing
-_QUESTION_SHARE = 0.3  # of the length in that likeness; the rest is the phrasing's: people say more than they ask
+_QUESTION_SHARE = 0.3  # of the length in that likeness; the rest is the phrasing's
 _MAX_POSTINGS = 6_000  # read per question; the rarest terms are read first
 
 
@@ -108,8 +108,9 @@ class LexicalIndex:
 
     def _weigh(self, term: str, found: int) -> float:
         # From 0 (every entry has the term) to 1 (at most one has), so that size cancels out.
-        rarity = math.log(1 + (self._count - found + 0.5) / (found + 0.5)) / math.log(1 + (self._count + 0.5) / 0.5)
-        return rarity * (_PART_WEIGHT if is_part(term) else 1.0)
+        rarity = math.log(1 + (self._count - found + 0.5) / (found + 0.5))
+        most = math.log(1 + (self._count + 0.5) / 0.5)
+        return rarity / most * (_PART_WEIGHT if is_part(term) else 1.0)
 
     def _weight(self, term: str) -> float:
         known = self._importance.get(term)
