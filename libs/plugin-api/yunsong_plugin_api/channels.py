@@ -119,7 +119,7 @@ class Outbound:
     kind: ContentKind
     text: str = ""
     attachment: Attachment | None = None
-    # The content's own fields, as in the REST API: {"text": "..."}, {"latitude": 31.2, "longitude": 121.5}, ...
+    # The content's own fields, as in the REST API: {"text": "..."}, {"latitude": 31.2, ...}.
     details: Mapping[str, Any] = field(default_factory=dict)
     author_kind: Literal["agent", "bot", "system", "api"] = "agent"
     author_name: str = ""
@@ -134,8 +134,8 @@ class Sent:
     external_id: str = ""  # its id there, for receipts
 
 
-# Makes an HTTP call for the plugin: method, address, headers, body. Bounded in time and size, never redirected, never to an
-# internal address. Blocking; raises ChannelError.
+# Makes an HTTP call for the plugin: method, address, headers, body. Bounded in time and size, never
+# redirected, never to an internal address. Blocking; raises ChannelError.
 HttpCall = Callable[[str, str, Mapping[str, str], bytes], HttpReply]
 
 # How a secret is made: "hex" for 256 bits as text, "standard_webhooks" for "whsec_" and base64.
@@ -161,10 +161,11 @@ class Channel(Protocol):
     api_version: str
     # The kind of the inboxes it serves, such as "wechat_oa"; the name of its entry point.
     kind: str
-    # What it can carry; other kinds are turned into text before `send`, lines of the product ("system") are left out.
+    # What it can carry; other kinds are turned into text before `send`, but lines of the product ("system")
+    # are left out.
     sends: frozenset[str]
-    # The outside system takes a message once however often it is sent with the same `message_id`. Without it a message
-    # that a crash left in flight is marked uncertain and not sent again by itself.
+    # The outside system takes a message once however often it is sent with the same `message_id`. Without it
+    # a message that a crash left in flight is marked uncertain and not sent again by itself.
     idempotent: bool
     # Messages come in by POST /api/v1/inboxes/{inbox_id}/messages.
     rest_inbound: bool
@@ -175,9 +176,9 @@ class Channel(Protocol):
     secrets: Mapping[str, SecretFormat]
 
     def check(self, config: Mapping[str, Any], credentials: Credentials) -> Sequence[tuple[str, str]]:
-        """What is wrong with an inbox, as (path, sentence), "config.url" or "credentials.token"; empty when it can work.
+        """What is wrong with an inbox; empty when it can work. Makes no calls.
 
-        Makes no calls.
+        Each entry is a path, such as "config.url" or "credentials.token", and a sentence.
         """
 
     def receive(self, request: HttpRequest, inbox: ChannelInbox) -> WebhookResult:
