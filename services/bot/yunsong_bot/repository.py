@@ -9,22 +9,51 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
+import asyncpg
+
 from yunsong.bot.v1 import events_pb2
 from yunsong_bot.domain.dialogue import Decision, Dialogue, Kind
 from yunsong_bot.domain.knowledge import BotSettings, Entry
 from yunsong_common.db import Transaction
 
 _COLUMNS = (
-    "id, question, similar_questions, answer, category, locale, enabled, valid_from, valid_until, external_key, "
-    "rev, created_at, updated_at"
+    "id, question, similar_questions, answer, category, locale, enabled, valid_from, valid_until, "
+    "external_key, rev, created_at, updated_at"
 )
+
+_UPSERT = f"""
+INSERT INTO entries ({_COLUMNS})
+SELECT id, question, ARRAY(SELECT jsonb_array_elements_text(similar)), answer, category, locale, enabled,
+       valid_from, valid_until, external_key, rev, created_at, updated_at
+FROM unnest($1::uuid[], $2::text[], $3::jsonb[], $4::text[], $5::text[], $6::text[], $7::boolean[],
+            $8::timestamptz[], $9::timestamptz[], $10::text[], $11::bigint[], $12::timestamptz[],
+            $13::timestamptz[])
+  AS given (id, question, similar, answer, category, locale, enabled, valid_from, valid_until, external_key,
+            rev, created_at, updated_at)
+ON CONFLICT (external_key) DO UPDATE SET
+  question = excluded.question, similar_questions = excluded.similar_questions, answer = excluded.answer,
+  category = excluded.category, locale = excluded.locale, enabled = excluded.enabled,
+  valid_from = excluded.valid_from, valid_until = excluded.valid_until, rev = entries.rev + 1,
+  updated_at = excluded.updated_at
+RETURNING external_key, id, xmax = 0 AS created
+"""  # noqa: S608 - our column names; a row that this statement inserted has no xmax yet
+
+_WRITE_SETTINGS = """
+INSERT INTO settings (answer_threshold, suggest_threshold, max_misses, handoff_words, external_bot_url,
+                      external_bot_secret)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (only_row) DO UPDATE SET
+  answer_threshold = excluded.answer_threshold, suggest_threshold = excluded.suggest_threshold,
+  max_misses = excluded.max_misses, handoff_words = excluded.handoff_words,
+  external_bot_url = excluded.external_bot_url, external_bot_secret = excluded.external_bot_secret
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredDialogue:
     """A dialogue with the message that it has come to."""
 
-    dialogue: Dialogue = Dialogue()
+    dialogue: Dialogue = field(default_factory=Dialogue)
     rev: int = 0
     decision: Decision | None = None
     skill_states: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -85,8 +114,7 @@ async def list_entries(
 async def insert_entry(tx: Transaction, entry: Entry) -> None:
     """Raises `asyncpg.UniqueViolationError` when the external key is taken."""
     await tx.raw.execute(
-        "INSERT INTO entries (id, question, similar_questions, answer, category, locale, enabled, valid_from, "
-        "valid_until, external_key, rev, created_at, updated_at) "
+        f"INSERT INTO entries ({_COLUMNS}) "  # noqa: S608
         "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         *_row(entry),
     )
@@ -105,27 +133,12 @@ async def update_entry(tx: Transaction, entry: Entry) -> None:
 async def upsert_entries(tx: Transaction, entries: Sequence[Entry]) -> dict[str, tuple[str, bool]]:
     """Writes entries by external key. Returns external key -> (id, it was new)."""
     # In key order, so that two imports of the same entries lock them in the same order.
-    columns = list(zip(*[_row(entry) for entry in sorted(entries, key=lambda entry: entry.external_key)], strict=True))
+    rows = [_row(entry) for entry in sorted(entries, key=lambda entry: entry.external_key)]
+    columns = list(zip(*rows, strict=True))
     # unnest() would flatten the lists of similar questions, so they travel as JSON.
     columns[2] = tuple(json.dumps(similar) for similar in columns[2])
-    rows = await tx.raw.fetch(
-        "INSERT INTO entries (id, question, similar_questions, answer, category, locale, enabled, valid_from, "
-        "valid_until, external_key, rev, created_at, updated_at) "
-        "SELECT id, question, ARRAY(SELECT jsonb_array_elements_text(similar)), answer, category, locale, enabled, "
-        "valid_from, valid_until, external_key, rev, created_at, updated_at "
-        "FROM unnest($1::uuid[], $2::text[], $3::jsonb[], $4::text[], $5::text[], $6::text[], $7::boolean[], "
-        "$8::timestamptz[], $9::timestamptz[], $10::text[], $11::bigint[], $12::timestamptz[], $13::timestamptz[]) "
-        "AS given (id, question, similar, answer, category, locale, enabled, valid_from, valid_until, external_key, "
-        "rev, created_at, updated_at) "
-        "ON CONFLICT (external_key) DO UPDATE SET question = excluded.question, "
-        "similar_questions = excluded.similar_questions, answer = excluded.answer, category = excluded.category, "
-        "locale = excluded.locale, enabled = excluded.enabled, valid_from = excluded.valid_from, "
-        "valid_until = excluded.valid_until, rev = entries.rev + 1, updated_at = excluded.updated_at "
-        # A row that this statement inserted has never been locked by an update.
-        "RETURNING external_key, id, xmax = 0 AS created",
-        *columns,
-    )
-    return {row["external_key"]: (str(row["id"]), row["created"]) for row in rows}
+    written = await tx.raw.fetch(_UPSERT, *columns)
+    return {row["external_key"]: (str(row["id"]), row["created"]) for row in written}
 
 
 async def delete_entry(tx: Transaction, entry_id: str) -> bool:
@@ -163,14 +176,14 @@ async def read_settings(tx: Transaction) -> tuple[BotSettings, bytes]:
 
 async def write_settings(tx: Transaction, settings: BotSettings, sealed_secret: bytes) -> None:
     await tx.raw.execute(
-        "INSERT INTO settings (answer_threshold, suggest_threshold, max_misses, handoff_words, external_bot_url, "
-        "external_bot_secret) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (only_row) DO UPDATE SET "
-        "answer_threshold = excluded.answer_threshold, suggest_threshold = excluded.suggest_threshold, "
-        "max_misses = excluded.max_misses, handoff_words = excluded.handoff_words, "
-        "external_bot_url = excluded.external_bot_url, external_bot_secret = excluded.external_bot_secret",
-        settings.answer_threshold, settings.suggest_threshold, settings.max_misses, list(settings.handoff_words),
-        settings.external_bot_url, sealed_secret,
-    )  # fmt: skip
+        _WRITE_SETTINGS,
+        settings.answer_threshold,
+        settings.suggest_threshold,
+        settings.max_misses,
+        list(settings.handoff_words),
+        settings.external_bot_url,
+        sealed_secret,
+    )
 
 
 async def read_dialogue(tx: Transaction, conversation_id: str, *, lock: bool = False) -> StoredDialogue:
@@ -183,9 +196,9 @@ async def read_dialogue(tx: Transaction, conversation_id: str, *, lock: bool = F
             "VALUES ($1, 0, 0, false, '{}', '{}') ON CONFLICT DO NOTHING",
             key,
         )
+    columns = "rev, misses, offered, skill_states, decision"
     row = await tx.raw.fetchrow(
-        "SELECT rev, misses, offered, skill_states, decision FROM dialogues WHERE conversation_id = $1"
-        + (" FOR UPDATE" if lock else ""),
+        f"SELECT {columns} FROM dialogues WHERE conversation_id = $1 {'FOR UPDATE' if lock else ''}",  # noqa: S608
         key,
     )
     if row is None or row["rev"] == 0:
@@ -211,7 +224,8 @@ async def write_dialogue(tx: Transaction, conversation_id: str, stored: StoredDi
 
 async def delete_dialogues(tx: Transaction, conversation_ids: Sequence[str]) -> None:
     await tx.raw.execute(
-        "DELETE FROM dialogues WHERE conversation_id = ANY($1::uuid[])", [uuid.UUID(key) for key in conversation_ids]
+        "DELETE FROM dialogues WHERE conversation_id = ANY($1::uuid[])",
+        [uuid.UUID(key) for key in conversation_ids],
     )
 
 
@@ -225,7 +239,7 @@ async def delete_old_dialogues(tx: Transaction, before: datetime, limit: int) ->
     return int(status.removeprefix("DELETE "))
 
 
-def _entry(row: Mapping[str, Any]) -> Entry:
+def _entry(row: asyncpg.Record) -> Entry:
     return Entry(
         id=str(row["id"]),
         question=row["question"],
@@ -245,10 +259,20 @@ def _entry(row: Mapping[str, Any]) -> Entry:
 
 def _row(entry: Entry) -> tuple[Any, ...]:
     return (
-        uuid.UUID(entry.id), entry.question, list(entry.similar), entry.answer, entry.category, entry.locale,
-        entry.enabled, entry.valid_from, entry.valid_until, entry.external_key or None, entry.rev, entry.created_at,
+        uuid.UUID(entry.id),
+        entry.question,
+        list(entry.similar),
+        entry.answer,
+        entry.category,
+        entry.locale,
+        entry.enabled,
+        entry.valid_from,
+        entry.valid_until,
+        entry.external_key or None,
+        entry.rev,
+        entry.created_at,
         entry.updated_at,
-    )  # fmt: skip
+    )
 
 
 def _decision(stored: Mapping[str, Any]) -> Decision:

@@ -76,8 +76,8 @@ settings = Table(
     Column("external_bot_secret", LargeBinary, nullable=False),
 )
 
-# Where the bot stands in each conversation. `rev` is the contact's message that was decided last, `decision` what the
-# bot does about it: a delivery that is repeated says the same again.
+# Where the bot stands in each conversation. `rev` is the contact's message that was decided last, `decision`
+# what the bot does about it: a delivery that is repeated says the same again.
 dialogues = Table(
     "dialogues",
     metadata,
