@@ -39,7 +39,7 @@ def _check(file: descriptor_pb2.FileDescriptorProto, messages: Messages) -> Iter
             continue
         path = message.options.Extensions[options_pb2.event].entity_field
         if not _leads_to_text(f".{file.package}.{message.name}", path, messages):
-            yield f"{file.name}: {message.name} needs an entity_field that leads to a text field, has {path!r}"
+            yield f"{file.name}: {message.name} needs an entity_field that leads to a text, has {path!r}"
 
 
 def _leads_to_text(message: str, path: str, messages: Messages) -> bool:

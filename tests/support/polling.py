@@ -16,7 +16,7 @@ _PAUSE_S = 0.02
 async def eventually(
     condition: Callable[[], Awaitable[T] | T], *, within_s: float = 10, what: str = "the condition"
 ) -> T:
-    """The first true value of `condition`, a function or coroutine function; an AssertionError counts as false.
+    """The first true value of `condition`, plain or a coroutine function; an AssertionError counts as false.
 
     Raises AssertionError that names `what` and the last thing that was wrong, after `within_s` seconds.
     """

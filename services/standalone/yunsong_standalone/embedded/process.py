@@ -131,13 +131,14 @@ def launch_as(user: pwd.struct_passwd | None, command: Sequence[str], paths: Seq
 
 
 def _can_enter(path: Path, user: pwd.struct_passwd) -> bool:
-    for folder in (path.resolve(), *path.resolve().parents):
+    """Whether `user` may list `path` and pass through every folder above it."""
+    target = path.resolve()
+    for folder in (target, *target.parents):
         with contextlib.suppress(FileNotFoundError):
             status = folder.stat()
+            needed = 0o5 if folder == target else 0o1
             if status.st_uid == user.pw_uid:
-                needed = 0o500 if folder == path.resolve() else 0o100
-            else:
-                needed = 0o005 if folder == path.resolve() else 0o001
+                needed <<= 6
             if status.st_mode & needed != needed:
                 return False
     return True

@@ -1,0 +1,97 @@
+"""The `yunsong` command."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+
+from yunsong_standalone.home import Home
+from yunsong_standalone.topology import LOOPBACK, Topology
+
+
+def main() -> None:
+    """Exit codes: 0 done, 1 it did not work (the reason is printed), 2 the command line is wrong."""
+    options = _parser().parse_args()
+    sys.exit(options.command(options))
+
+
+def _run(options: argparse.Namespace) -> int:
+    from yunsong_standalone.run import Options, run  # noqa: PLC0415 - each command loads only what it needs
+
+    chosen = Options(
+        topology=options.topology,
+        host=options.host,
+        port=options.port,
+        demo_data=not options.no_demo_data,
+        raw_logs=options.raw_logs,
+    )
+    return run(chosen, Home.of_environment(), dict(os.environ))
+
+
+def _migrate(options: argparse.Namespace) -> int:
+    from yunsong_standalone.migrate import migrate  # noqa: PLC0415
+
+    versions = asyncio.run(migrate())
+    if not options.quiet:
+        for name, version in versions.items():
+            print(f"{name:<16} schema {version}")
+    return 0
+
+
+def _admin(options: argparse.Namespace) -> int:
+    from yunsong_standalone.admin import create_administrator, reset_password  # noqa: PLC0415
+
+    if options.action == "create":
+        return asyncio.run(create_administrator(Home.of_environment(), options.username, options.name))
+    return asyncio.run(reset_password(Home.of_environment(), options.username))
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from yunsong_standalone.demo import demo  # noqa: PLC0415
+
+    return asyncio.run(demo(Home.of_environment(), options.url))
+
+
+def _doctor(_options: argparse.Namespace) -> int:
+    from yunsong_standalone.doctor import doctor  # noqa: PLC0415
+
+    return doctor(Home.of_environment(), dict(os.environ))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="yunsong", description="A customer-service system of one's own.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="start the product on this machine, until Ctrl-C")
+    run.add_argument("--topology", type=Topology, choices=list(Topology), default=Topology.COMPACT)
+    run.add_argument("--host", default=LOOPBACK, help=f"where the public door listens ({LOOPBACK})")
+    run.add_argument("--port", type=int, default=8080, help="its port (8080)")
+    run.add_argument("--no-demo-data", action="store_true", help="leave the first start empty")
+    run.add_argument("--raw-logs", action="store_true", help="print logs as the JSON they are")
+    run.set_defaults(command=_run)
+
+    migrate = commands.add_parser("migrate", help="bring database and NATS to what this release needs")
+    migrate.add_argument("--quiet", action="store_true", help="print nothing when it succeeds")
+    migrate.set_defaults(command=_migrate)
+
+    admin = commands.add_parser(
+        "admin", help="make an administrator, or a new password, while the product runs"
+    )
+    admin.add_argument("action", choices=["create", "reset-password"])
+    admin.add_argument("username")
+    admin.add_argument("--name", default="", help="the name that is shown; the username when empty")
+    admin.set_defaults(command=_admin)
+
+    demo = commands.add_parser("demo", help="play the main job against a running product")
+    demo.add_argument("--url", default=os.environ.get("YUNSONG_URL", ""), help="where it runs (YUNSONG_URL)")
+    demo.set_defaults(command=_demo)
+
+    doctor = commands.add_parser("doctor", help="check this machine and the running product, say what to do")
+    doctor.set_defaults(command=_doctor)
+    return parser
+
+
+if __name__ == "__main__":
+    main()
