@@ -142,6 +142,16 @@ class Telemetry:
             finally:
                 _traceparent.reset(token)
 
+    def join(self, traceparent: str) -> None:
+        """Makes the rest of this task part of a trace, without a span."""
+        _traceparent.set(traceparent or new_traceparent())
+
+    @contextlib.contextmanager
+    def event_span(self, subject: str, traceparent: str) -> Iterator[None]:
+        """The handling of one event, in the trace of what caused it."""
+        with self.span(subject.rpartition(".")[0], parent=traceparent, kind=SpanKind.CONSUMER):
+            yield
+
     def shutdown(self) -> None:
         """Sends what is recorded and stops; waits a few seconds at most."""
         if self._provider is not None:

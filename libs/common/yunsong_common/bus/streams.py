@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
+from typing import Any
+
+from yunsong_common.bus.jetstream import call
+from yunsong_common.bus.nats import NatsClient
+from yunsong_common.errors import FailedPrecondition, NotFound
+
+_DAY_NS = 86_400 * 1_000_000_000
+_DEDUPLICATION_NS = 120 * 1_000_000_000
 
 
 def stream_of(subject_or_package: str) -> str:
@@ -11,5 +20,51 @@ def stream_of(subject_or_package: str) -> str:
 
 
 async def declare_streams(url: str, packages: Iterable[str], *, max_age_days: int = 7) -> None:
-    """Creates or updates the streams of packages such as "conversation" or "channel". Idempotent."""
-    raise NotImplementedError
+    """Creates or updates the streams of packages such as "conversation" or "channel". Idempotent.
+
+    Connects on its own; raises `Unavailable` when NATS does not answer within 30 s.
+    """
+    client = NatsClient(url, name="yunsong-migrate")
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(client.run())
+        try:
+            async with asyncio.timeout(30):
+                while not client.connected:
+                    await asyncio.sleep(0.05)
+            for package in packages:
+                await declare_stream(client, package, max_age_days=max_age_days)
+        finally:
+            running.cancel()
+
+
+async def declare_stream(client: NatsClient, package: str, *, max_age_days: int = 7) -> dict[str, Any]:
+    """Creates or updates one stream and gives JetStream's description of it."""
+    config = {
+        "name": f"YUNSONG_{package.upper()}",
+        "description": f"Events of the {package} service; the outbox in PostgreSQL can fill it again.",
+        "subjects": [f"yunsong.{package}.>"],
+        "retention": "limits",
+        "storage": "file",
+        "discard": "old",
+        "max_age": max_age_days * _DAY_NS,
+        "max_consumers": -1,
+        "max_msgs": -1,
+        "max_bytes": -1,
+        "num_replicas": 1,
+        "duplicate_window": _DEDUPLICATION_NS,
+        "allow_direct": True,
+    }
+    try:
+        info = await call(client, f"STREAM.INFO.{config['name']}")
+    except NotFound:
+        return await call(client, f"STREAM.CREATE.{config['name']}", config)
+    # An operator may have raised these for a cluster of NATS servers.
+    for name in ("num_replicas", "max_bytes"):
+        config[name] = info["config"].get(name, config[name])
+    if all(info["config"].get(name) == value for name, value in config.items() if value not in (-1, "limits")):
+        return info
+    try:
+        return await call(client, f"STREAM.UPDATE.{config['name']}", config)
+    except FailedPrecondition as error:
+        error.metadata["stream"] = str(config["name"])
+        raise
