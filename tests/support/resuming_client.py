@@ -1,7 +1,7 @@
-"""A client as a good client is: it resumes by revision, sends again what was not acknowledged, drops what it has.
+"""A client as a good client is: it resumes by revision, sends again what was not acknowledged.
 
-Fault tests run many of these through kills and outages and then compare: what was acknowledged, what each screen
-shows, and what a fresh read gives.
+Fault tests run many of these through kills and outages and then compare: what was acknowledged, what each
+screen shows, and what a fresh read gives.
 """
 
 from __future__ import annotations
