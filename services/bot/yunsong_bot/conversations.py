@@ -40,7 +40,7 @@ class Conversations:
         self._public = conversation_pb2_grpc.ConversationServiceStub(channels.conversation)
 
     async def say(self, conversation_id: str, client_id: str, text: str, decision: Decision) -> bool:
-        """Writes the bot's message, once per `client_id`. False when the conversation is no longer the bot's."""
+        """Writes the bot's message, once per `client_id`. False when the bot has it no more."""
         metadata = Struct()
         metadata.update(
             {"kind": decision.kind.value, "source": decision.source, "score": round(decision.score, 4)}

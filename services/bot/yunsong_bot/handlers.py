@@ -47,9 +47,9 @@ class Asked:
 class Bot:
     """Answers contacts.
 
-    A message is decided once, in one transaction with its event; what was decided is then said. A delivery that
-    is repeated, after a crash or by another replica, finds the decision and says the same again under the same
-    client id, so the contact hears it once.
+    A message is decided once, in one transaction with its event; what was decided is then said. A delivery
+    that is repeated, after a crash or by another replica, finds the decision and says the same under the
+    same client id again, so the contact hears it once.
     """
 
     database: Database
@@ -60,7 +60,7 @@ class Bot:
     languages: Languages
 
     async def answer(self, asked: Asked) -> None:
-        """Answers, offers candidates, admits a miss or hands off. A message older than the last is passed over."""
+        """Answers, offers, admits a miss or hands off. A message older than the last is passed over."""
         async with self.database.read() as tx:
             stored = await repository.read_dialogue(tx, asked.conversation_id)
         if asked.rev > stored.rev:

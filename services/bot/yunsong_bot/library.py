@@ -10,10 +10,9 @@ from typing import Any
 from yunsong_bot import repository
 from yunsong_bot.domain.analysis import Analyzer
 from yunsong_bot.domain.dialogue import Limits
-from yunsong_bot.domain.faq import Faq
+from yunsong_bot.domain.faq import Faq, build_faq
 from yunsong_bot.domain.knowledge import BotSettings, Entry
-from yunsong_bot.domain.lexical import AnalyzedEntry, LexicalIndex, analyze
-from yunsong_bot.domain.ranking import Pipeline
+from yunsong_bot.domain.lexical import AnalyzedEntry
 from yunsong_bot.seal import Seal
 from yunsong_common.bus import Bus, LiveMessage
 from yunsong_common.clock import Clock
@@ -99,7 +98,7 @@ class Library:
             )
         entries = {key: entry for key, entry in self._entries.items() if key in revisions}
         entries |= {entry.id: entry for entry in changed}
-        faq, self._analyzed = await asyncio.to_thread(_build, entries, self._analyzed, self.analyzer)
+        faq, self._analyzed = await asyncio.to_thread(build_faq, entries, self._analyzed, self.analyzer)
         self._entries = entries
         self._edition = Edition(
             version=version,
@@ -130,15 +129,3 @@ class Library:
 
     def _on_change(self, _message: LiveMessage) -> None:
         self.wake()
-
-
-def _build(
-    entries: dict[str, Entry], known: dict[str, AnalyzedEntry], analyzer: Analyzer
-) -> tuple[Faq, dict[str, AnalyzedEntry]]:
-    usable = {key: entry for key, entry in entries.items() if entry.enabled}
-    analyzed = {
-        key: old if (old := known.get(key)) is not None and old.rev == entry.rev else analyze(entry, analyzer)
-        for key, entry in usable.items()
-    }
-    index = LexicalIndex(list(analyzed.values()), analyzer)
-    return Faq(usable, Pipeline([index], index)), analyzed

@@ -1,4 +1,4 @@
-"""Seals what the database must not show: AES-256-GCM under a key from the release's (RFC 5869, HKDF-SHA-256)."""
+"""Seals what the database must not show: AES-256-GCM under a key derived from the release's (RFC 5869)."""
 
 from __future__ import annotations
 

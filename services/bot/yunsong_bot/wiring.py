@@ -11,6 +11,7 @@ from yunsong.bot.v1 import bot_pb2_grpc
 from yunsong_bot import repository, resources
 from yunsong_bot.chain import Skills
 from yunsong_bot.conversations import Conversations
+from yunsong_bot.domain.faq import Faq
 from yunsong_bot.domain.languages import Languages
 from yunsong_bot.domain.skills import Courtesy, HandoffWords, Knowledge, PeopleMentioned
 from yunsong_bot.external import ExternalBot
@@ -45,7 +46,7 @@ def build(settings: BotServiceSettings, registries: Registries) -> Service:
     )
     languages = resources.languages(settings.default_locale)
     runner = PluginRunner(name="bot-skill")
-    builtin = _builtin(library, languages)
+    builtin = builtin_skills(library.faq, library.now, languages)
     loaded = load_plugins(BOT_SKILLS, BotSkill, builtin=builtin)  # type: ignore[type-abstract]
     skills = Skills.by_priority(loaded, runner)
     conversations = Conversations(channels)
@@ -86,12 +87,15 @@ def build(settings: BotServiceSettings, registries: Registries) -> Service:
     )
 
 
-def _builtin(library: Library, languages: Languages) -> dict[str, BotSkill]:
+def builtin_skills(
+    faq: Callable[[], Faq], now: Callable[[], dt.datetime], languages: Languages
+) -> dict[str, BotSkill]:
+    """The skills that every copy has, by name."""
     wishes = resources.wishes()
     skills: list[BotSkill] = [
         HandoffWords(wishes),
         Courtesy(languages),
-        Knowledge(library.faq, library.now),
+        Knowledge(faq, now),
         PeopleMentioned(wishes),
     ]
     return {skill.name: skill for skill in skills}

@@ -70,13 +70,11 @@ def decide(results: list[SkillResult], dialogue: Dialogue, limits: Limits) -> tu
     unsure = [result for result in results if isinstance(result, Answer)]
     best = max(unsure, key=lambda answer: answer.confidence, default=Answer("", confidence=0.0))
     offers = bool(best.suggestions) and best.confidence >= limits.suggest
-    if offers and not dialogue.offered:
-        after = replace(dialogue, offered=True)
-    else:
-        after = Dialogue(misses=dialogue.misses + 1, offered=offers)
+    missed = not offers or dialogue.offered
+    after = Dialogue(misses=dialogue.misses + missed, offered=offers)
     if after.misses >= limits.max_misses:
-        missed = Handoff(reason=BOT_MISSED)
-        return replace(_hand_off(missed, misses=after.misses), score=best.confidence), Dialogue()
+        handed = _hand_off(Handoff(reason=BOT_MISSED), misses=after.misses)
+        return replace(handed, score=best.confidence), Dialogue()
     if not offers:
         return Decision(kind=Kind.MISS, score=best.confidence, misses=after.misses), after
     decision = Decision(

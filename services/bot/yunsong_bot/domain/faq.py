@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from yunsong_bot.domain.analysis import Analyzer
 from yunsong_bot.domain.dialogue import Limits
 from yunsong_bot.domain.knowledge import Entry
 from yunsong_bot.domain.languages import primary
-from yunsong_bot.domain.ranking import Candidate
+from yunsong_bot.domain.lexical import AnalyzedEntry, LexicalIndex, analyze
+from yunsong_bot.domain.ranking import Candidate, Pipeline
 from yunsong_plugin_api import Answer, NextSkill, SkillResult
 
 _OFFERED = 3
@@ -64,6 +66,19 @@ class Faq:
             if (entry := self.entries[candidate.entry_id]).answers_at(now)
         ]
         return sorted(found, key=lambda candidate: -candidate.score)[:limit]
+
+
+def build_faq(
+    entries: Mapping[str, Entry], known: Mapping[str, AnalyzedEntry], analyzer: Analyzer
+) -> tuple[Faq, dict[str, AnalyzedEntry]]:
+    """The enabled entries with their index. Only entries whose revision is not in `known` are analysed."""
+    usable = {key: entry for key, entry in entries.items() if entry.enabled}
+    analyzed = {
+        key: old if (old := known.get(key)) is not None and old.rev == entry.rev else analyze(entry, analyzer)
+        for key, entry in usable.items()
+    }
+    index = LexicalIndex(list(analyzed.values()), analyzer)
+    return Faq(usable, Pipeline([index], index)), analyzed
 
 
 def _fit(entry: Entry, locale: str) -> float:

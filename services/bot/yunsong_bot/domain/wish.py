@@ -41,8 +41,8 @@ class Wishes:
             return Wish.NONE
         if words:
             return Wish.ASKED if _said_any(said, words) else Wish.NONE
-        if self._asked.search(said) is not None and self._unless.search(said) is None:
-            return Wish.ASKED
+        if self._asked.search(said) is not None:
+            return Wish.HINTED if self._unless.search(said) is not None else Wish.ASKED
         return Wish.HINTED if self._hinted.search(said) is not None else Wish.NONE
 
 
