@@ -1,6 +1,6 @@
 """Delivered messages a second and their latency: pairs of contact and agent sockets through the public door.
 
-A message counts when the other side's socket has it. Both sides write in turn, so half of the messages go each way.
+A message counts when the other side's socket has it. Both sides write in turn: half of the messages go each way.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CONTACT, AGENT = "c-", "a-"
 
 
 async def run(admin: Api) -> dict[str, float]:
-    """`delivered_per_s` at saturation, `deliver_p50_ms` and `deliver_p99_ms` at 200 a second, `consumer_lag_s`."""
+    """`delivered_per_s` at saturation, `deliver_p50_ms` and `_p99_ms` at 200 a second, `consumer_lag_s`."""
     scene = await Scene.set_up(admin, agents=PAIRS)
     arrivals = Arrivals()
     pairs = await scene.pairs(PAIRS, arrivals.at_contact, arrivals.at_agent)

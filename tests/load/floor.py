@@ -1,7 +1,7 @@
-"""The floor: what the primitives of one delivered message cost on this machine, in the same run as the product.
+"""The floor: what the primitives of one delivered message cost, in the same run as the product.
 
-Each primitive is measured with its client on the same cores, as the product is. `floor` adds up the ones that a
-delivered message cannot do without, every consumer included, and gives messages per second.
+Each primitive is measured with its client on the same cores, as the product is. `floor` adds up the ones that
+a delivered message cannot do without, every consumer included, and gives messages per second.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from google.protobuf.message import Message
 from nats.js.api import AckPolicy, ConsumerConfig, StreamConfig
 from websockets.asyncio.client import connect
 
+from tests.support.polling import eventually
 from yunsong.conversation.v1 import internal_pb2, message_pb2
 from yunsong_common.ids import new_id
 from yunsong_standalone.embedded.process import free_port
@@ -40,8 +41,8 @@ async def floor(postgres_url: str, nats_url: str) -> dict[str, float]:
         "floor_jetstream_pull_ack_per_s": await _jetstream(nats_url, publish=False),
         "floor_json_protobuf_per_s": _json_protobuf(),
     }
-    # The sender's frame with its acknowledgement is an echo, the delivery to the other side half of one. Calls and
-    # commits go in batches: of a call's price a tenth, of rows three (message, change, conversation).
+    # The sender's frame with its acknowledgement is an echo, the delivery to the other side half of one. Calls
+    # and commits go in batches: of a call's price a tenth, of rows three (message, change, conversation).
     seconds = (
         1.5 / rates["floor_websocket_echo_per_s"]
         + 0.1 / rates["floor_grpc_unary_per_s"]
@@ -91,8 +92,7 @@ async def _websocket_echo() -> float:
     server = uvicorn.Server(config)
     server.capture_signals = _no_signals  # type: ignore[method-assign]
     task = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
+    await eventually(lambda: server.started, what="the echo server")
     payload = json.dumps({"type": "send", "ref": 1, "content": {"text": {"text": "x" * 60}}})
     sockets = [await connect(f"ws://127.0.0.1:{port}", compression=None) for _ in range(16)]
     free = list(sockets)

@@ -1,4 +1,4 @@
-"""What a load run needs in a fresh copy: an inbox, a queue, agents who are there, contacts with their conversations."""
+"""What a load run needs in a fresh copy: an inbox, a queue, agents who are there, contacts who write."""
 
 from __future__ import annotations
 
