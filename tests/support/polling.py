@@ -6,16 +6,14 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
-
-T = TypeVar("T")
+from typing import Any
 
 _PAUSE_S = 0.02
 
 
 async def eventually(
-    condition: Callable[[], Awaitable[T] | T], *, within_s: float = 10, what: str = "the condition"
-) -> T:
+    condition: Callable[[], Awaitable[Any] | Any], *, within_s: float = 10, what: str = "the condition"
+) -> Any:
     """The first true value of `condition`, plain or a coroutine function; an AssertionError counts as false.
 
     Raises AssertionError that names `what` and the last thing that was wrong, after `within_s` seconds.
@@ -24,8 +22,8 @@ async def eventually(
     while True:
         try:
             found = condition()
-            value: T | None = await found if inspect.isawaitable(found) else found
-            last: object = value
+            value = await found if inspect.isawaitable(found) else found
+            last = value
         except AssertionError as error:
             value, last = None, error
         if value:

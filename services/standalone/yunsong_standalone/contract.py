@@ -19,9 +19,13 @@ def files_of(package: str) -> Iterator[FileDescriptor]:
             yield importlib.import_module(f"{package}.{module.name}").DESCRIPTOR
 
 
+# Asked for beside the one that an operation names: whoever lacks it sees their own conversations alone.
+_BESIDE = frozenset(("conversation.read_all",))
+
+
 def all_permissions() -> list[str]:
-    """Every permission that opens an operation, by name."""
-    found = set()
+    """Every permission there is, by name."""
+    found = set(_BESIDE)
     for entry in SERVICES:
         for file in files_of(f"yunsong.{entry.package}.v1"):
             for service in file.services_by_name.values():

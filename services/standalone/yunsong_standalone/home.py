@@ -53,14 +53,18 @@ class Home:
     def locked(self) -> Iterator[None]:
         """Holds the folder for one `yunsong run`. Raises AlreadyRunning; a killed holder's lock is free."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "lock").open("w") as lock:
+        with (self.folder / "lock").open("a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                pid = self.running().get("pid", "unknown")
+                pid = (self.folder / "lock").read_text().strip()
                 raise AlreadyRunning(
-                    f"{self.folder} is in use by the process {pid}: stop it, or set YUNSONG_HOME to another folder"
+                    f"{self.folder} is in use by process {pid}: stop it, or set YUNSONG_HOME to another folder"
                 ) from None
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            (self.folder / "running.json").unlink(missing_ok=True)  # left by one that was killed
             try:
                 yield
             finally:
@@ -83,7 +87,7 @@ class Home:
         self._write("state.json", {**self._read("state.json"), step: True})
 
     def running(self) -> dict[str, Any]:
-        """What the running copy says of itself: pid, url, topology, processes. Empty when none runs."""
+        """What the copy says of itself once it is ready: pid, url, topology, processes. Empty when none runs."""
         return self._read("running.json")
 
     def set_running(self, state: dict[str, Any]) -> None:

@@ -88,6 +88,7 @@ class _Run:
         parts = parts_of(options.topology, servers.backends, self._ports, extra, environment)
         self._supervisor = Supervisor(parts, console.part, self._tell)
         self._stop = asyncio.Event()
+        self._ready = False
 
     async def until_stopped(self) -> None:
         self._home.files.mkdir(exist_ok=True)
@@ -128,6 +129,8 @@ class _Run:
             arguments = [] if self._options.demo_data else ["--no-demo-data"]
             await self._step("first start", "-m", "yunsong_standalone.first_start", *arguments)
             self._home.mark_done("first_start")
+        self._ready = True
+        self._tell()
         self._greet()
 
     async def _step(self, name: str, *arguments: str) -> None:
@@ -155,13 +158,16 @@ class _Run:
         return {**self._ports.environment(), **self._environment, **own, **backends.environment(), **home}
 
     def _tell(self) -> None:
-        """Say in the folder what runs, for `yunsong demo`, `yunsong doctor` and whoever looks for a pid."""
+        """Once all is ready, say in the folder what runs, for the other commands and whoever looks for a pid."""
+        if not self._ready:
+            return
+        backends = self._servers.backends
         self._home.set_running(
             {
                 "pid": os.getpid(),
                 "url": self._url(),
                 "topology": str(self._options.topology),
-                "parts": {item.part.name: item.pid for item in self._supervisor.running},
+                "processes": {item.part.name: item.pid for item in self._supervisor.running},
                 "servers": {
                     name: {"pid": server.pid, "port": server.port}
                     for name, server in (("postgres", self._servers.postgres), ("nats", self._servers.nats))
@@ -169,6 +175,8 @@ class _Run:
                 },
                 "grpc_ports": dict(self._ports.grpc),
                 "ops_ports": dict(self._ports.ops),
+                "database_url": backends.database_urls[""],
+                "nats_url": backends.nats_urls[""],
             }
         )
 

@@ -93,7 +93,7 @@ def parts_of(
     if topology is Topology.COMPACT:
         command = (sys.executable, "-m", "yunsong_standalone.compact")
         names = tuple(service.name for service in SERVICES)
-        return [Part("yunsong", command, {**common, **backends.environment()}, names)]
+        return [Part("compact", command, {**common, **backends.environment()}, names)]
     return [
         Part(
             service.name,

@@ -1,0 +1,68 @@
+"""`yunsong run` as an operator meets it: first start, second start, a crash, Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.support.polling import eventually
+from tests.support.product import Product
+
+pytestmark = pytest.mark.timeout(240)
+
+
+async def test_a_second_start_keeps_all_data_and_makes_no_second_administrator(tmp_path: Path) -> None:
+    async with Product(tmp_path, demo_data=True) as product:
+        first = product.first_sign_in()
+        async with await product.sign_in() as admin:
+            queues = (await admin.get("/api/v1/queues")).json()["queues"]
+            users = (await admin.get("/api/v1/users")).json()["users"]
+        await product.stop()
+        assert product.running == {}
+
+        await product.start()
+
+        assert product.first_sign_in() == first
+        async with await product.sign_in() as admin:
+            assert (await admin.get("/api/v1/queues")).json()["queues"] == queues
+            assert len((await admin.get("/api/v1/users")).json()["users"]) == len(users) == 5
+
+
+async def test_what_the_first_start_keeps_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
+    async with Product(tmp_path) as product:
+        for name in ("secrets.json", "first-sign-in.json", "demo-key", "running.json"):
+            assert stat.S_IMODE((product.home / name).stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("victim", ["router", "postgres", "nats"])
+async def test_a_killed_part_comes_back(tmp_path: Path, victim: str) -> None:
+    async with Product(tmp_path, "distributed") as product:
+        gone = product.kill(victim)
+
+        await product.replaced(victim, gone)
+        await product.all_ready()
+
+        async with await product.sign_in() as admin:
+            assert (await admin.get("/api/v1/queues")).status_code == 200
+
+
+async def test_nothing_of_it_stays_when_the_command_is_killed(tmp_path: Path) -> None:
+    product = Product(tmp_path, "distributed")
+    async with product:
+        running = product.running
+        pids = [*running["processes"].values(), *(server["pid"] for server in running["servers"].values())]
+
+        product.kill_everything()
+
+        await eventually(lambda: not any(map(_is_alive, pids)), within_s=30, what="the end of every process")
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
