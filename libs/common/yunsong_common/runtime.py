@@ -72,7 +72,7 @@ class Process:
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         assert task is not None
-        told = []
+        told: list[int] = []
 
         def stop(number: int) -> None:
             if not told:

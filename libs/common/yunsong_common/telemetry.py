@@ -44,6 +44,17 @@ METRICS: dict[str, MetricSpec] = {
         MetricSpec("yunsong_consumer_batch_seconds", "histogram", "Time for one batch of events.", ("consumer",)),
         MetricSpec("yunsong_consumer_dead_letters_total", "counter", "Events given up.", ("consumer",)),
         MetricSpec("yunsong_task_restarts_total", "counter", "Background tasks started again after a failure.", ("task",)),
+        MetricSpec("yunsong_channel_deliveries_total", "counter", "Attempts to deliver.", ("channel", "status")),
+        MetricSpec(
+            "yunsong_channel_delivery_seconds",
+            "histogram",
+            "From a message's delivery being stored to the channel taking it.",
+            ("channel",),
+            (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600),
+        ),
+        MetricSpec("yunsong_channel_dead_letters_total", "counter", "Deliveries given up.", ("channel",)),
+        MetricSpec("yunsong_channel_sending", "gauge", "Conversations whose messages are being delivered."),
+        MetricSpec("yunsong_channel_inbound_total", "counter", "Messages from outside.", ("channel", "outcome")),
     )
 }
 

@@ -108,6 +108,7 @@ class Consumer:
                 watching = group.create_task(self._watch_lag())
                 try:
                     await self._consume()
+                    await self._give_back(sid)
                 finally:
                     watching.cancel()
         finally:
@@ -139,6 +140,10 @@ class Consumer:
                 LOG.warning("consumer %s of %s pauses: %s", self.name, self.stream, error)
                 await self._clock.sleep(pause)
                 pause = min(pause * 2, 5.0)
+
+    async def _give_back(self, sid: int) -> None:
+        # The request ends first: otherwise what is given back would come here again, and what is on its way would wait for its time to run out.
+        await self._client.drain(sid)
         for msg in self._buffer:
             self._client.publish(msg.reply, b"-NAK")
         self._buffer.clear()

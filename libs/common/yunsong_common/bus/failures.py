@@ -57,7 +57,7 @@ async def store_failures(database: Database, consumer: str, failures: Sequence[t
                 continue  # another replica has handled it meanwhile
             await tx.raw.execute(
                 f'INSERT INTO "{schema}".dead_letters (consumer, event_id, subject, payload, headers, attempts, error, next_attempt_at) '  # noqa: S608
-                "VALUES ($1, $2, $3, $4, $5, 1, $6, clock_timestamp() + make_interval(secs => $7)) ON CONFLICT DO NOTHING",
+                "VALUES ($1, $2, $3, $4, $5::text::jsonb, 1, $6, clock_timestamp() + make_interval(secs => $7)) ON CONFLICT DO NOTHING",
                 consumer, item.meta.event_id, item.meta.subject, item.payload, _headers(item), describe(error), pause_before(2),
             )  # fmt: skip
 
@@ -89,7 +89,7 @@ class Retries:
                 f'WHERE (consumer, event_id) IN (SELECT consumer, event_id FROM "{self._schema}".dead_letters '
                 "WHERE consumer = $1 AND dead_at IS NULL AND next_attempt_at <= clock_timestamp() "
                 "AND regexp_replace(subject, '[^.]+$', '') = ANY($4::text[]) ORDER BY next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED) "
-                "RETURNING event_id, subject, payload, headers, attempts",
+                "RETURNING event_id, subject, payload, headers::text, attempts",
                 self._consumer.name, _AT_ONCE, float(_LEASE_S), prefixes,
             )  # fmt: skip
         for row in sorted(rows, key=lambda row: str(row["event_id"])):

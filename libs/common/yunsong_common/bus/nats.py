@@ -10,6 +10,7 @@ Protocol: https://docs.nats.io/reference/reference-protocols/nats-protocol
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import random
@@ -110,13 +111,23 @@ class NatsClient:
         if self._subscriptions.pop(sid, None) is not None and self._protocol is not None:
             self._protocol.send(f"UNSUB {sid}\r\n".encode())
 
+    async def drain(self, sid: int, timeout_s: float = 2.0) -> None:
+        """Ends a subscription after what the server has already sent on it was delivered."""
+        interest = self._subscriptions.get(sid)
+        if interest is not None and self._protocol is not None:
+            self._protocol.send(f"UNSUB {sid}\r\n".encode())
+            with contextlib.suppress(Unavailable):
+                await self.flush(timeout_s)
+        self._subscriptions.pop(sid, None)
+
     async def request(self, subject: str, payload: bytes = b"", *, timeout_s: float = 5.0) -> Msg:
         """Sends a message and gives the first reply. Raises `Unavailable` when there is none in time."""
         if not self._request_sid:
             self._request_sid = self.subscribe(f"{self._inbox}.*", self._answer)
         self._request_id += 1
         reply = f"{self._inbox}.{self._request_id}"
-        future = self._requests[reply] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
+        self._requests[reply] = future
         try:
             if not self.publish(subject, payload, reply=reply):
                 raise _unavailable("NATS is not connected")

@@ -126,13 +126,13 @@ class Pool:
         idle = [connection for connection in self._free if connection.idle_since <= limit]
         for connection in idle:
             self._free.remove(connection)
-            await self._discard(connection)
+            await self._discard(connection, clean=True)
 
     async def close(self) -> None:
         """Closes every free connection; those handed out are closed when they come back."""
         self._closed = True
         while self._free:
-            await self._discard(self._free.pop())
+            await self._discard(self._free.pop(), clean=True)
         await self._engine.dispose()
 
     def _pick(self, schema: str) -> Connection | None:
@@ -165,14 +165,16 @@ class Pool:
         except BaseException:
             self._forget()
             raise
-        raw: asyncpg.Connection = fairy.driver_connection
+        raw = fairy.driver_connection
+        assert raw is not None
         return Connection(raw=raw, alchemy=alchemy, schema=None, idle_since=self._clock.monotonic())
 
-    async def _discard(self, connection: Connection) -> None:
-        # A session in an unknown state is cut, not asked; the server rolls back what it held.
-        connection.raw.terminate()
+    async def _discard(self, connection: Connection, *, clean: bool = False) -> None:
         try:
-            await asyncio.shield(connection.alchemy.invalidate())
+            if not clean:
+                # A session in an unknown state is cut, not asked; the server rolls back what it held.
+                connection.raw.terminate()
+                await connection.alchemy.invalidate()
             await connection.alchemy.close()
         except (OSError, DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError):
             LOG.debug("a database connection was already gone")

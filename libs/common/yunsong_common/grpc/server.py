@@ -247,7 +247,7 @@ class _Admission:
             raise Unauthenticated(reason="PRINCIPAL_MISSING", message=f"the call carries no {METADATA_KEY}")
         principal = self._verifier.verify(token)
         rule.check(principal)
-        remaining = context.time_remaining()
+        remaining: float | None = context.time_remaining()
         if remaining is None and not stream:
             remaining = _DEFAULT_DEADLINE_S
         deadline = None if remaining is None else now + remaining
@@ -270,7 +270,8 @@ async def _each_checked(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
 
 
 async def _bounded(behavior: Callable[..., Any], request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-    if context.time_remaining() is not None:
+    remaining: float | None = context.time_remaining()
+    if remaining is not None:
         return await behavior(request, context)  # gRPC itself ends it at the caller's deadline
     async with asyncio.timeout(_DEFAULT_DEADLINE_S):
         return await behavior(request, context)

@@ -69,12 +69,8 @@ def _from_status(kind: Kind, status: status_pb2.Status) -> YunsongError:
     info, request, retry = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
     retry_after_s = None
     for detail in status.details:
-        if detail.Is(info.DESCRIPTOR):
-            detail.Unpack(info)
-        elif detail.Is(request.DESCRIPTOR):
-            detail.Unpack(request)
-        elif detail.Is(retry.DESCRIPTOR):
-            detail.Unpack(retry)
+        # Unpack leaves a message of another type alone.
+        if not (detail.Unpack(info) or detail.Unpack(request)) and detail.Unpack(retry):
             retry_after_s = retry.retry_delay.ToNanoseconds() / 1e9
     error = error_of(kind)(
         reason=info.reason,

@@ -90,7 +90,7 @@ def _field_plan(field: FieldDescriptor) -> _FieldPlan | None:
     if rules.output_only:
         return None  # the server ignores it, so it cannot be wrong
     is_map = _is_map(field)
-    value_field = field.message_type.fields_by_name["value"] if is_map else field
+    value_field = _value_field(field)
     descend = value_field.message_type if value_field.message_type is not None else None
     if descend is not None and not _has_rules(descend):
         descend = None
@@ -189,7 +189,7 @@ def _checks(field: FieldDescriptor, rules: options_pb2.FieldRules) -> Iterator[V
             yield _format(rules.format)
         if rules.pattern:
             yield _pattern(rules.pattern)
-    elif kind == FieldDescriptor.CPPTYPE_ENUM:
+    elif field.enum_type is not None:
         numbers = frozenset(value.number for value in field.enum_type.values)
         yield _known_enum(numbers)
     elif kind not in (FieldDescriptor.CPPTYPE_MESSAGE, FieldDescriptor.CPPTYPE_BOOL) and (
@@ -306,6 +306,14 @@ def _rules(field: FieldDescriptor) -> options_pb2.FieldRules | None:
     return options.Extensions[options_pb2.field] if options.HasExtension(options_pb2.field) else None
 
 
+def _value_field(field: FieldDescriptor) -> FieldDescriptor:
+    """The field itself, or what a map's entries hold."""
+    if field.message_type is not None and _is_map(field):
+        value: FieldDescriptor = field.message_type.fields_by_name["value"]
+        return value
+    return field
+
+
 def _is_map(field: FieldDescriptor) -> bool:
     return bool(field.message_type is not None and field.message_type.GetOptions().map_entry)
 
@@ -316,7 +324,7 @@ def _is_enum(message: Message, name: str) -> bool:
 
 def _children(field: FieldDescriptor, value: Any) -> Iterator[Message]:
     if _is_map(field):
-        if field.message_type.fields_by_name["value"].message_type is not None:
+        if _value_field(field).message_type is not None:
             yield from value.values()
     elif field.is_repeated:
         yield from value

@@ -136,6 +136,7 @@ class Publisher:
                 f'SELECT created, replayed_seq, complete FROM "{schema}".streams WHERE stream = $1 FOR UPDATE',  # noqa: S608
                 self._stream,
             )
+            assert state is not None
             same = state["created"] == created
             if same and state["complete"]:
                 return True

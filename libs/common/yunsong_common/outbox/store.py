@@ -63,7 +63,8 @@ async def insert_rows(conn: asyncpg.Connection, schema: str, rows: Sequence[Outb
     """Writes the rows in one statement and sets their `seq`, which grows in the order of `rows`."""
     seqs = await conn.fetch(
         f'INSERT INTO "{schema}".outbox (event_id, type, subject, entity_id, rev, public_rev, payload, headers) '  # noqa: S608
-        "SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bytea[], $8::jsonb[]) "
+        "SELECT i, t, s, e, r, p, b, h::jsonb FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], "
+        "$7::bytea[], $8::text[]) AS new (i, t, s, e, r, p, b, h) "
         "RETURNING seq",
         [row.event_id for row in rows],
         [row.type for row in rows],
@@ -92,7 +93,7 @@ async def lock_leftovers(
 ) -> list[OutboxRow]:
     """Takes the oldest unpublished rows that nobody else holds, in order; they stay locked until the transaction ends."""
     rows = await conn.fetch(
-        f'SELECT seq, event_id, type, subject, entity_id, rev, public_rev, payload, headers FROM "{schema}".outbox '  # noqa: S608
+        f'SELECT seq, event_id, type, subject, entity_id, rev, public_rev, payload, headers::text FROM "{schema}".outbox '  # noqa: S608
         "WHERE published_at IS NULL AND seq > $3 AND created_at <= clock_timestamp() - make_interval(secs => $1) "
         "ORDER BY seq LIMIT $2 FOR UPDATE SKIP LOCKED",
         older_than_s, limit, after,
@@ -103,7 +104,7 @@ async def lock_leftovers(
 async def rows_after(conn: asyncpg.Connection, schema: str, after: int, limit: int) -> list[OutboxRow]:
     """The next rows by `seq`, published or not, for a replay."""
     rows = await conn.fetch(
-        f'SELECT seq, event_id, type, subject, entity_id, rev, public_rev, payload, headers FROM "{schema}".outbox '  # noqa: S608
+        f'SELECT seq, event_id, type, subject, entity_id, rev, public_rev, payload, headers::text FROM "{schema}".outbox '  # noqa: S608
         "WHERE seq > $1 ORDER BY seq LIMIT $2",
         after, limit,
     )  # fmt: skip

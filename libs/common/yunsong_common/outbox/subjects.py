@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from operator import attrgetter
 
 from google.protobuf.message import Message
@@ -37,9 +36,18 @@ class Route:
         return entity_id
 
 
-@lru_cache(maxsize=1024)
+_routes: dict[type[Message], Route] = {}
+
+
 def route_of(message_type: type[Message]) -> Route:
     """The route of a message type. Raises `TypeError` when the type has no `event` option."""
+    route = _routes.get(message_type)
+    if route is None:
+        route = _routes[message_type] = _make_route(message_type)
+    return route
+
+
+def _make_route(message_type: type[Message]) -> Route:
     descriptor = message_type.DESCRIPTOR
     options = descriptor.GetOptions()
     if not options.HasExtension(options_pb2.event):
