@@ -1,0 +1,1 @@
+"""What an inbox is, who a contact proves to be, and how a delivery goes on. No I/O."""

@@ -1,0 +1,1 @@
+"""Alembic revisions of the channel adapter's schema."""

@@ -1,0 +1,1 @@
+"""The channel adapter's statements. Each function takes a transaction, or a connection for reading."""
