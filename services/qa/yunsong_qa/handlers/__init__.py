@@ -1,0 +1,1 @@
+"""What happens at an event, a command or a time."""
