@@ -56,7 +56,7 @@ class HttpServer:
             host=host,
             port=port,
             http="httptools",
-            ws="websockets-sansio",
+            ws=getattr(app, "websocket_protocol", "websockets-sansio"),
             loop="none",
             lifespan="off",
             log_config=None,

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import importlib
 import logging
+import os
 import random
 import signal
 import sys
@@ -57,14 +58,18 @@ class Process:
     def __init__(self, builds: Sequence[Build], overrides: Mapping[str, Any], registries: Registries | None = None) -> None:
         self._builds = builds
         self._compact = len(builds) > 1
-        self.settings = [load(settings_class(build), **self._overrides(overrides)) for build in builds]
+        self.settings = [load(kind, **self._overrides(kind, overrides)) for kind in map(settings_class, builds)]
         self.registries = registries or Registries()
         self.running: list[Running] = []
         self._owns_pool = False
 
-    def _overrides(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
-        # Services of one process meet on loopback; nobody else calls them.
-        inside = {"grpc_host": "127.0.0.1", "grpc_port": 0} if self._compact else {}
+    def _overrides(self, kind: type[ServiceSettings], overrides: Mapping[str, Any]) -> dict[str, Any]:
+        if not self._compact:
+            return dict(overrides)
+        # Services of one process meet on loopback, on a port of their own unless the operator names one.
+        inside: dict[str, Any] = {"grpc_host": "127.0.0.1"}
+        if not os.environ.get(f"YUNSONG_{kind.service.replace('-', '_').upper()}_GRPC_PORT"):
+            inside["grpc_port"] = 0
         return {**inside, **overrides}
 
     async def run_until_signal(self) -> None:
@@ -101,14 +106,18 @@ class Process:
             self.registries.addresses[running.service.name] = running.server.address
         readiness = {running.service.name: running.readiness for running in self.running}
         ops = HttpServer(ops_app(readiness, self.registries.metrics_registry), host=first.ops_host, port=first.ops_port, grace_s=1)
-        async with _cancelled_at_end(ops.run()):
-            try:
-                async with asyncio.TaskGroup() as group:
-                    for running in self.running:
-                        group.create_task(running.run(), name=running.service.name)
-            finally:
-                if self._owns_pool and self.registries.pool is not None:
-                    await self.registries.pool.close()
+        # Probes are answered until the very end, so this task is not one of the group's.
+        probes = asyncio.create_task(ops.run())
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(_outcome(probes))
+                for running in self.running:
+                    group.create_task(running.run(), name=running.service.name)
+        finally:
+            if self._owns_pool and self.registries.pool is not None:
+                await self.registries.pool.close()
+            ops.stop()
+            await asyncio.wait([probes], timeout=2)
 
 
 class Running:
@@ -189,7 +198,7 @@ class Running:
             self.readiness.open = True
             LOG.info("%s %s is ready on gRPC %s", service.name, service.version, self.server.address)
             try:
-                await (serving if serving is not None else asyncio.Event().wait())
+                await (_outcome(serving) if serving is not None else asyncio.Event().wait())
             finally:
                 await self._within_grace(self._finish(consuming, serving))
 
@@ -310,6 +319,12 @@ async def _cancelled_at_end(work: Any) -> AsyncIterator[None]:
             yield
         finally:
             task.cancel()
+
+
+async def _outcome(task: asyncio.Task[None]) -> None:
+    """Waits for a task without passing on this one's cancellation; raises what the task raised."""
+    await asyncio.wait([task])
+    task.result()
 
 
 def _first(error: BaseException) -> BaseException:

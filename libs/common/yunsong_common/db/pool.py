@@ -98,6 +98,9 @@ class Pool:
             if connection is None:
                 await self._wait()
                 continue
+            if connection.raw.is_closed():
+                await self._discard(connection)
+                continue
             if connection.schema == schema:
                 return connection
             try:
@@ -139,16 +142,8 @@ class Pool:
         # The most recently used connection of the same schema is the warmest: its statements are prepared.
         for index in range(len(self._free) - 1, -1, -1):
             if self._free[index].schema == schema:
-                return self._usable(self._free.pop(index))
-        if self._free and self._opened >= self.size:
-            return self._usable(self._free.pop())
-        return None
-
-    def _usable(self, connection: Connection) -> Connection | None:
-        if not connection.raw.is_closed():
-            return connection
-        self._opened -= 1
-        return None
+                return self._free.pop(index)
+        return self._free.pop() if self._free and self._opened >= self.size else None
 
     async def _open(self) -> Connection:
         self._opened += 1
@@ -219,6 +214,8 @@ def _engine(url: str, application: str) -> AsyncEngine:
     return create_async_engine(
         make_url(url).set(drivername="postgresql+asyncpg"),
         poolclass=NullPool,
+        pool_reset_on_return=None,
+        hide_parameters=True,  # they are what people wrote
         isolation_level="AUTOCOMMIT",
         connect_args={
             "timeout": 5,
