@@ -76,7 +76,7 @@ CREATE TABLE names (
     PRIMARY KEY (kind, id)
 );
 
--- Raised with every change of rules and scorecards; replicas compare it with what they hold.
+-- Raised with every change of rules and scorecards, and replicas compare it with what they hold.
 CREATE TABLE rulebook (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     version bigint NOT NULL
@@ -127,7 +127,7 @@ CREATE INDEX inspections_created_at ON inspections (created_at, id);
 CREATE INDEX inspections_agent ON inspections (agent_id, created_at, id);
 CREATE INDEX inspections_fatal ON inspections (created_at, id) WHERE fatal;
 
--- Conversations to inspect; a row stays until an inspection that saw at least this revision is committed.
+-- Conversations to inspect, and a row stays until an inspection that saw at least this revision is committed.
 CREATE TABLE inspection_jobs (
     conversation_id uuid PRIMARY KEY,
     rev bigint NOT NULL,
