@@ -84,8 +84,9 @@ class _Run:
         self._servers = servers
         self._console = console
         self._ports = Ports.choose(options.port, environment)
-        extra = {"YUNSONG_HTTP_HOST": options.host, "YUNSONG_FILES_URL": home.files.as_uri()}
-        parts = parts_of(options.topology, servers.backends, self._ports, extra, environment)
+        parts = parts_of(
+            options.topology, servers.backends, self._ports, self._settings_of_services(), environment
+        )
         self._supervisor = Supervisor(parts, console.part, self._tell)
         self._stop = asyncio.Event()
         self._ready = False
@@ -124,7 +125,7 @@ class _Run:
 
     async def _start(self) -> None:
         await self._step("migrate", "-m", "yunsong_standalone", "migrate", "--quiet")
-        await wait_until_ready(self._ports.ops, _READY_WITHIN_S)
+        await wait_until_ready(self._ports.asked_for_readiness(self._options.topology), _READY_WITHIN_S)
         if not self._home.done("first_start"):
             arguments = [] if self._options.demo_data else ["--no-demo-data"]
             await self._step("first start", "-m", "yunsong_standalone.first_start", *arguments)
@@ -146,6 +147,18 @@ class _Run:
                 await process.wait()
         if code != 0:
             raise _StepFailed(f"{name} did not succeed; see the lines above")
+
+    def _settings_of_services(self) -> dict[str, dict[str, str]]:
+        return {
+            "gateway": {
+                "YUNSONG_GATEWAY_HTTP_HOST": self._options.host,
+                "YUNSONG_GATEWAY_PUBLIC_URL": self._url(),
+                "YUNSONG_GATEWAY_FILES_URL": str(self._home.files),
+            },
+            "channel-adapter": {
+                "YUNSONG_CHANNEL_ADAPTER_ENCRYPTION_KEY": self._home.secret("encryption_key"),
+            },
+        }
 
     def _step_environment(self) -> dict[str, str]:
         backends = self._servers.backends
@@ -174,7 +187,7 @@ class _Run:
                     if server is not None
                 },
                 "grpc_ports": dict(self._ports.grpc),
-                "ops_ports": dict(self._ports.ops),
+                "ops_ports": self._ports.asked_for_readiness(self._options.topology),
                 "database_url": backends.database_urls[""],
                 "nats_url": backends.nats_urls[""],
             }

@@ -57,6 +57,12 @@ class Ports:
             ops={s.name: _port(s, "OPS_PORT", s.ops_port, environment, taken) for s in SERVICES},
         )
 
+    def asked_for_readiness(self, topology: Topology) -> dict[str, int]:
+        """The operations ports that there are: one process has one, whatever runs in it."""
+        return (
+            {SERVICES[0].name: self.ops[SERVICES[0].name]} if topology is Topology.COMPACT else dict(self.ops)
+        )
+
     def environment(self) -> dict[str, str]:
         values = {"YUNSONG_GRPC_HOST": LOOPBACK, "YUNSONG_OPS_HOST": LOOPBACK}
         values["YUNSONG_GATEWAY_HTTP_PORT"] = str(self.http)
@@ -81,24 +87,30 @@ def parts_of(
     topology: Topology,
     backends: Backends,
     ports: Ports,
-    extra: Mapping[str, str],
+    own: Mapping[str, Mapping[str, str]],
     inherited: Mapping[str, str],
 ) -> list[Part]:
     """The processes of a topology.
 
-    `extra` are settings of this copy, such as where files go; `inherited` is the caller's environment, and what
-    it sets wins over both, except the addresses of the servers, which `backends` took from it already.
+    `own` are settings of this copy by service: no other service's process gets them. `inherited` is the caller's
+    environment, and what it sets wins, except the servers' addresses, which `backends` took from it already.
     """
-    common = {**extra, **ports.environment(), **inherited}
     if topology is Topology.COMPACT:
         command = (sys.executable, "-m", "yunsong_standalone.compact")
+        settings = {name: value for service in SERVICES for name, value in own.get(service.name, {}).items()}
         names = tuple(service.name for service in SERVICES)
-        return [Part("compact", command, {**common, **backends.environment()}, names)]
+        environment = {**settings, **ports.environment(), **inherited, **backends.environment()}
+        return [Part("compact", command, environment, names)]
     return [
         Part(
             service.name,
             (sys.executable, "-m", service.module),
-            {**common, **backends.environment(service.name)},
+            {
+                **own.get(service.name, {}),
+                **ports.environment(),
+                **inherited,
+                **backends.environment(service.name),
+            },
             (service.name,),
         )
         for service in SERVICES

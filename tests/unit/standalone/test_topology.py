@@ -38,10 +38,18 @@ def test_what_the_operator_sets_wins() -> None:
     ports = Ports.choose(8080, {"YUNSONG_ROUTER_GRPC_PORT": "7777"})
     inherited = {"YUNSONG_LOG_LEVEL": "DEBUG", "YUNSONG_ROUTER_GRPC_PORT": "7777"}
 
-    part = parts_of(Topology.COMPACT, BACKENDS, ports, {"YUNSONG_LOG_LEVEL": "INFO"}, inherited)[0]
+    own = {"bot": {"YUNSONG_LOG_LEVEL": "INFO"}}
+    part = parts_of(Topology.COMPACT, BACKENDS, ports, own, inherited)[0]
 
     assert part.environment["YUNSONG_LOG_LEVEL"] == "DEBUG"
     assert part.environment["YUNSONG_ROUTER_ADDRESS"] == "127.0.0.1:7777"
+
+
+def test_a_setting_of_one_service_reaches_no_other_process() -> None:
+    own = {"channel-adapter": {"YUNSONG_CHANNEL_ADAPTER_ENCRYPTION_KEY": "secret"}}
+    parts = parts_of(Topology.DISTRIBUTED, BACKENDS, Ports.choose(8080, {}), own, {})
+
+    assert [part.name for part in parts if "secret" in part.environment.values()] == ["channel-adapter"]
 
 
 def test_a_port_in_use_is_avoided() -> None:
