@@ -60,27 +60,27 @@ class Bot:
     languages: Languages
 
     async def answer(self, asked: Asked) -> None:
-        """Answers, offers, admits a miss or hands off. A message older than the last is passed over."""
+        """Answers, offers, admits a miss or hands off."""
         async with self.database.read() as tx:
-            stored = await repository.read_dialogue(tx, asked.conversation_id)
-        if asked.rev > stored.rev:
-            stored = await self._decide(asked, stored)
-        if asked.rev == stored.rev and stored.decision is not None:
-            await self._act(asked, stored.decision)
+            decision = await repository.read_decision(tx, asked.conversation_id, asked.rev)
+            known = await repository.read_dialogue(tx, asked.conversation_id)
+        await self._act(asked, decision or await self._decide(asked, known))
 
-    async def _decide(self, asked: Asked, known: StoredDialogue) -> StoredDialogue:
+    async def _decide(self, asked: Asked, known: StoredDialogue) -> Decision:
         edition = self.library.current
+        # Outside of the transaction: a slow skill must not hold a row.
         results, states = await self._ask(asked, edition, known)
 
-        async def settle(tx: Transaction) -> StoredDialogue:
-            locked = await repository.read_dialogue(tx, asked.conversation_id, lock=True)
-            if asked.rev <= locked.rev:
-                return locked
+        async def settle(tx: Transaction) -> Decision:
+            locked = await repository.lock_dialogue(tx, asked.conversation_id)
+            decided = await repository.read_decision(tx, asked.conversation_id, asked.rev)
+            if decided is not None:
+                return decided
             decision, after = decide(results, locked.dialogue, edition.limits)
-            stored = StoredDialogue(after, asked.rev, decision, states)
-            await repository.write_dialogue(tx, asked.conversation_id, stored)
+            await repository.write_dialogue(tx, asked.conversation_id, StoredDialogue(after, states))
+            await repository.write_decision(tx, asked.conversation_id, asked.rev, decision)
             tx.emit(await _handled(tx, asked, decision), rev=asked.rev)
-            return stored
+            return decision
 
         return await self.database.run(settle)
 

@@ -23,12 +23,12 @@ _COLUMNS = (
 
 _UPSERT = f"""
 INSERT INTO entries ({_COLUMNS})
-SELECT id, question, ARRAY(SELECT jsonb_array_elements_text(similar)), answer, category, locale, enabled,
+SELECT id, question, ARRAY(SELECT jsonb_array_elements_text(phrasings)), answer, category, locale, enabled,
        valid_from, valid_until, external_key, rev, created_at, updated_at
 FROM unnest($1::uuid[], $2::text[], $3::jsonb[], $4::text[], $5::text[], $6::text[], $7::boolean[],
             $8::timestamptz[], $9::timestamptz[], $10::text[], $11::bigint[], $12::timestamptz[],
             $13::timestamptz[])
-  AS given (id, question, similar, answer, category, locale, enabled, valid_from, valid_until, external_key,
+  AS given (id, question, phrasings, answer, category, locale, enabled, valid_from, valid_until, external_key,
             rev, created_at, updated_at)
 ON CONFLICT (external_key) DO UPDATE SET
   question = excluded.question, similar_questions = excluded.similar_questions, answer = excluded.answer,
@@ -51,11 +51,9 @@ ON CONFLICT (only_row) DO UPDATE SET
 
 @dataclass(frozen=True, slots=True)
 class StoredDialogue:
-    """A dialogue with the message that it has come to."""
+    """Where a conversation stands, and what the skills keep for it."""
 
     dialogue: Dialogue = field(default_factory=Dialogue)
-    rev: int = 0
-    decision: Decision | None = None
     skill_states: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -186,40 +184,55 @@ async def write_settings(tx: Transaction, settings: BotSettings, sealed_secret: 
     )
 
 
-async def read_dialogue(tx: Transaction, conversation_id: str, *, lock: bool = False) -> StoredDialogue:
-    """Where a conversation stands. With `lock` no other replica moves it on before the transaction ends."""
-    key = uuid.UUID(conversation_id)
-    if lock:
-        # A conversation without a row yet has nothing to lock, so it gets one.
-        await tx.raw.execute(
-            "INSERT INTO dialogues (conversation_id, rev, misses, offered, skill_states, decision) "
-            "VALUES ($1, 0, 0, false, '{}', '{}') ON CONFLICT DO NOTHING",
-            key,
-        )
-    columns = "rev, misses, offered, skill_states, decision"
+async def read_dialogue(tx: Transaction, conversation_id: str) -> StoredDialogue:
     row = await tx.raw.fetchrow(
-        f"SELECT {columns} FROM dialogues WHERE conversation_id = $1 {'FOR UPDATE' if lock else ''}",  # noqa: S608
-        key,
+        "SELECT misses, offered, skill_states FROM dialogues WHERE conversation_id = $1",
+        uuid.UUID(conversation_id),
     )
-    if row is None or row["rev"] == 0:
-        return StoredDialogue()
-    return StoredDialogue(
-        dialogue=Dialogue(misses=row["misses"], offered=row["offered"]),
-        rev=row["rev"],
-        decision=_decision(_json(row["decision"])),
-        skill_states=_json(row["skill_states"]),
+    return _dialogue(row) if row is not None else StoredDialogue()
+
+
+async def lock_dialogue(tx: Transaction, conversation_id: str) -> StoredDialogue:
+    """As `read_dialogue`; no other replica moves the dialogue on before the transaction ends."""
+    # A conversation without a row yet has nothing to lock, so it gets one.
+    row = await tx.raw.fetchrow(
+        "INSERT INTO dialogues (conversation_id, misses, offered, skill_states) VALUES ($1, 0, false, '{}') "
+        "ON CONFLICT (conversation_id) DO UPDATE SET updated_at = clock_timestamp() "
+        "RETURNING misses, offered, skill_states",
+        uuid.UUID(conversation_id),
     )
+    assert row is not None
+    return _dialogue(row)
 
 
 async def write_dialogue(tx: Transaction, conversation_id: str, stored: StoredDialogue) -> None:
-    """Writes a dialogue that `read_dialogue` has locked."""
-    assert stored.decision is not None
+    """Writes a dialogue that `lock_dialogue` has locked."""
     await tx.raw.execute(
-        "UPDATE dialogues SET rev = $2, misses = $3, offered = $4, skill_states = $5::text::jsonb, "
-        "decision = $6::text::jsonb, updated_at = clock_timestamp() WHERE conversation_id = $1",
-        uuid.UUID(conversation_id), stored.rev, stored.dialogue.misses, stored.dialogue.offered,
-        json.dumps(stored.skill_states), json.dumps(asdict(stored.decision)),
-    )  # fmt: skip
+        "UPDATE dialogues SET misses = $2, offered = $3, skill_states = $4::text::jsonb "
+        "WHERE conversation_id = $1",
+        uuid.UUID(conversation_id),
+        stored.dialogue.misses,
+        stored.dialogue.offered,
+        json.dumps(stored.skill_states),
+    )
+
+
+async def read_decision(tx: Transaction, conversation_id: str, rev: int) -> Decision | None:
+    """What was decided about the message of that revision; None while nothing was."""
+    decision = await tx.raw.fetchval(
+        "SELECT decision FROM turns WHERE conversation_id = $1 AND rev = $2", uuid.UUID(conversation_id), rev
+    )
+    return _decision(_json(decision)) if decision is not None else None
+
+
+async def write_decision(tx: Transaction, conversation_id: str, rev: int, decision: Decision) -> None:
+    """Writes a decision in a dialogue that `lock_dialogue` has locked."""
+    await tx.raw.execute(
+        "INSERT INTO turns (conversation_id, rev, decision) VALUES ($1, $2, $3::text::jsonb)",
+        uuid.UUID(conversation_id),
+        rev,
+        json.dumps(asdict(decision)),
+    )
 
 
 async def delete_dialogues(tx: Transaction, conversation_ids: Sequence[str]) -> None:
@@ -272,6 +285,12 @@ def _row(entry: Entry) -> tuple[Any, ...]:
         entry.rev,
         entry.created_at,
         entry.updated_at,
+    )
+
+
+def _dialogue(row: asyncpg.Record) -> StoredDialogue:
+    return StoredDialogue(
+        Dialogue(misses=row["misses"], offered=row["offered"]), skill_states=_json(row["skill_states"])
     )
 
 

@@ -11,7 +11,9 @@ from yunsong_bot.handlers import Asked, Bot
 from yunsong_common.bus import EventMeta, Subscription
 from yunsong_common.db import Transaction
 
-_CONSUMER = "bot"
+# Two consumers: answering calls another service, forgetting is one transaction.
+_ANSWERING = "bot"
+_FORGETTING = "bot-erasure"
 
 
 def subscriptions(bot: Bot) -> list[Subscription[Any]]:
@@ -26,12 +28,12 @@ def subscriptions(bot: Bot) -> list[Subscription[Any]]:
         Subscription(
             event_type=events_pb2.MessagePosted,
             handler=on_message_posted,
-            consumer=_CONSUMER,
+            consumer=_ANSWERING,
             start="new",
             transactional=False,
         ),
         Subscription(
-            event_type=events_pb2.ContactErased, handler=_on_contact_erased, consumer=_CONSUMER, start="new"
+            event_type=events_pb2.ContactErased, handler=_on_contact_erased, consumer=_FORGETTING, start="new"
         ),
     ]
 

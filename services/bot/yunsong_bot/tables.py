@@ -10,6 +10,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Float,
+    ForeignKey,
     Index,
     Integer,
     LargeBinary,
@@ -76,17 +77,23 @@ settings = Table(
     Column("external_bot_secret", LargeBinary, nullable=False),
 )
 
-# Where the bot stands in each conversation. `rev` is the contact's message that was decided last, `decision`
-# what the bot does about it: a delivery that is repeated says the same again.
+# Where the bot stands in each conversation.
 dialogues = Table(
     "dialogues",
     metadata,
     Column("conversation_id", Uuid, primary_key=True),
-    Column("rev", BigInteger, nullable=False),
     Column("misses", Integer, nullable=False),
     Column("offered", Boolean, nullable=False),
     Column("skill_states", JSONB, nullable=False),
-    Column("decision", JSONB, nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()),
     Index("dialogues_updated", "updated_at"),
+)
+
+# What the bot does about each message of a contact, by its revision: a delivery that is repeated says the same again.
+turns = Table(
+    "turns",
+    metadata,
+    Column("conversation_id", ForeignKey("dialogues.conversation_id", ondelete="CASCADE"), primary_key=True),
+    Column("rev", BigInteger, primary_key=True),
+    Column("decision", JSONB, nullable=False),
 )

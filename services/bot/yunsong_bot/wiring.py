@@ -34,7 +34,7 @@ _SWEPT_AT_ONCE = 1000
 def build(settings: BotServiceSettings, registries: Registries) -> Service:
     database = registries.database(settings, "bot")
     bus = registries.bus(settings)
-    channels = registries.channels(settings)
+    channels = registries.channels(settings, registries.telemetry(settings, VERSION))
     seal = Seal(settings.release_key.get_secret_value())
     library = Library(
         database,

@@ -48,15 +48,21 @@ _TABLES = (
     """
     CREATE TABLE dialogues (
         conversation_id uuid PRIMARY KEY,
-        rev bigint NOT NULL,
         misses integer NOT NULL,
         offered boolean NOT NULL,
         skill_states jsonb NOT NULL,
-        decision jsonb NOT NULL,
         updated_at timestamptz NOT NULL DEFAULT clock_timestamp()
     )
     """,
     "CREATE INDEX dialogues_updated ON dialogues (updated_at)",
+    """
+    CREATE TABLE turns (
+        conversation_id uuid REFERENCES dialogues ON DELETE CASCADE,
+        rev bigint,
+        decision jsonb NOT NULL,
+        PRIMARY KEY (conversation_id, rev)
+    )
+    """,
 )
 
 
