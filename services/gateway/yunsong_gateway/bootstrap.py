@@ -1,0 +1,48 @@
+"""The first administrator: there is no default password anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from yunsong.gateway.v1 import events_pb2
+from yunsong_common.db import Database, Transaction
+from yunsong_gateway.grpc_api.users import user_message
+from yunsong_gateway.identity import accounts, passwords, roles
+from yunsong_gateway.identity.passwords import Passwords
+
+
+async def ensure_admin(database: Database, username: str = "admin") -> str | None:
+    """Creates the first administrator; its password, shown this once, or None when there is one already."""
+    async with database.read() as tx:
+        if await _has_admin(tx):
+            return None
+    password = passwords.generate()
+    hasher = Passwords()
+    try:
+        hashed = await hasher.hash(password)
+    finally:
+        hasher.close()
+
+    async def work(tx: Transaction) -> str | None:
+        await tx.raw.execute("SELECT pg_advisory_xact_lock(hashtext('yunsong gateway first admin'))")
+        if await _has_admin(tx):
+            return None
+        await create_user(tx, username, "Administrator", [roles.ADMIN], hashed)
+        return password
+
+    return await database.run(work)
+
+
+async def create_user(
+    tx: Transaction, username: str, display_name: str, role_names: Collection[str], password_hash: str
+) -> accounts.User:
+    """A user with its event, as CreateUser makes it; for the command line, which has no principal."""
+    user = await accounts.create(
+        tx, username=username, display_name=display_name, role_names=role_names, password_hash=password_hash
+    )
+    tx.emit(events_pb2.UserChanged(user=user_message(user)))
+    return user
+
+
+async def _has_admin(tx: Transaction) -> bool:
+    return bool(await tx.raw.fetchval("SELECT 1 FROM users WHERE roles @> $1 LIMIT 1", [roles.ADMIN]))

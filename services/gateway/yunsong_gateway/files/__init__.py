@@ -1,0 +1,1 @@
+"""Files that contacts and staff exchange."""

@@ -1,0 +1,1 @@
+"""The gateway's own operations: contract to handler, no rules."""

@@ -1,0 +1,1 @@
+"""The WebSocket at /api/v1/ws: live frames for staff and contacts, resumable by revision."""

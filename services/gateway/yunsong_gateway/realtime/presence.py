@@ -1,0 +1,69 @@
+"""The lease of this gateway process on its agents: one renewal covers all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from yunsong.router.v1 import router_pb2, router_pb2_grpc
+from yunsong_common.errors import YunsongError
+from yunsong_common.grpc import Channels
+from yunsong_common.ids import new_id
+from yunsong_gateway.realtime.hub import Hub
+
+log = logging.getLogger(__name__)
+
+_RENEW_S = 5.0
+_RETRY_S = 1.0
+
+
+class PresenceLease:
+    """Tells the router which agents have a socket here."""
+
+    def __init__(self, hub: Hub, channels: Channels) -> None:
+        self._hub = hub
+        self._agents = router_pb2_grpc.AgentServiceStub(channels.router)
+        self._gateway_id = new_id()
+        self._changed = asyncio.Event()
+        self._signed_out: set[str] = set()
+
+    def changed(self) -> None:
+        """An agent came or left: the router hears of it at once."""
+        self._changed.set()
+
+    def signed_out(self, agent_id: str) -> None:
+        """The agent ended the session: no grace."""
+        self._signed_out.add(agent_id)
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Renews until cancelled."""
+        while True:
+            self._changed.clear()
+            pause = await self._renew()
+            try:
+                async with asyncio.timeout(pause):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue
+
+    async def _renew(self) -> float:
+        connected = self._hub.agents()
+        gone = {agent for agent in self._signed_out if agent not in connected}
+        if not connected and not gone:
+            self._signed_out.clear()
+            return _RENEW_S
+        leases = [
+            router_pb2.AgentLease(agent_id=agent, connections=count) for agent, count in connected.items()
+        ] + [router_pb2.AgentLease(agent_id=agent, connections=0) for agent in gone]
+        try:
+            answer = await self._agents.RenewLeases(
+                router_pb2.RenewLeasesRequest(gateway_id=self._gateway_id, leases=leases), timeout=5.0
+            )
+        except YunsongError as error:
+            log.warning("the agents' leases are not renewed yet", extra={"reason": error.reason})
+            return _RETRY_S
+        self._signed_out.clear()
+        for head in answer.heads:
+            self._hub.note_feed_head(head.agent_id, head.rev)
+        return float(answer.renew_after_s or _RENEW_S)

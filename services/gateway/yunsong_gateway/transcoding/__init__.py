@@ -1,0 +1,1 @@
+"""REST to gRPC: learns services by reflection and serves them as JSON over HTTP."""

@@ -1,0 +1,1 @@
+"""Webhooks: events out to the business's systems, and raw requests of channels in."""
