@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -43,11 +44,11 @@ class Replica:
     registries: Registries
 
     @property
-    def knowledge(self) -> bot_pb2_grpc.KnowledgeServiceAsyncStub:
+    def knowledge(self) -> bot_pb2_grpc.KnowledgeServiceStub:
         return bot_pb2_grpc.KnowledgeServiceStub(self.channels.bot)
 
     @property
-    def assist(self) -> bot_pb2_grpc.AssistServiceAsyncStub:
+    def assist(self) -> bot_pb2_grpc.AssistServiceStub:
         return bot_pb2_grpc.AssistServiceStub(self.channels.bot)
 
     def staff(self, *, idempotency_key: str = "") -> Any:
@@ -78,14 +79,14 @@ class Field:
             bot_pb2.ImportEntriesRequest(entries=entries), metadata=replica.staff()
         )
         for each in self.replicas:
-            await eventually(lambda each=each: knows(each, "什么时候发货"), what="the index")
+            await eventually(partial(knows, each, "什么时候发货"), what="the index")
 
 
 async def knows(replica: Replica, question: str) -> bool:
     ranked = await replica.knowledge.RankEntries(
         bot_pb2.RankEntriesRequest(question=question), metadata=replica.staff()
     )
-    return ranked.kind == bot_pb2.ANSWER_KIND_ANSWER
+    return bool(ranked.kind == bot_pb2.ANSWER_KIND_ANSWER)
 
 
 @pytest.fixture

@@ -23,7 +23,9 @@ async def test_a_known_question_in_other_words_is_answered(bots: Field) -> None:
     assert await heard(thread, 1) == ["付款后当天发出。"]
     reply = thread.bot_messages()[0]
     assert reply.metadata["kind"] == "answer"
-    assert reply.metadata["score"] > 0.5
+    score = reply.metadata["score"]
+    assert isinstance(score, float)
+    assert score > 0.5
 
 
 async def test_a_request_for_a_person_is_followed(bots: Field) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from functools import partial
 from typing import Any
 
 import pytest
@@ -27,22 +28,24 @@ def entry(question: str, answer: str = "可以。", **values: Any) -> bot_pb2.En
 
 
 async def create(replica: Replica, given: bot_pb2.Entry, *, idempotency_key: str = "") -> bot_pb2.Entry:
-    return await replica.knowledge.CreateEntry(
+    created: bot_pb2.Entry = await replica.knowledge.CreateEntry(
         bot_pb2.CreateEntryRequest(entry=given), metadata=replica.staff(idempotency_key=idempotency_key)
     )
+    return created
 
 
 async def update(replica: Replica, entry_id: str, rev: int = 0, **values: Any) -> bot_pb2.Entry:
     request = bot_pb2.UpdateEntryRequest(entry_id=entry_id, entry=bot_pb2.Entry(**values), rev=rev)
     request.update_mask.paths.extend(values)
-    return await replica.knowledge.UpdateEntry(request, metadata=replica.staff())
+    changed: bot_pb2.Entry = await replica.knowledge.UpdateEntry(request, metadata=replica.staff())
+    return changed
 
 
 async def test_a_change_reaches_every_replica(bots: Field) -> None:
     here, there = await bots.start(), await bots.start()
     created = await create(here, entry("你们收旧茶壶吗"))
     for replica in (here, there):
-        await eventually(lambda replica=replica: knows(replica, "收不收旧茶壶"), what="the new entry")
+        await eventually(partial(knows, replica, "收不收旧茶壶"), what="the new entry")
     await update(there, created.id, enabled=False)
     for replica in (here, there):
 
@@ -215,7 +218,10 @@ async def test_settings_are_kept_and_secrets_stay_inside(bots: Field, service_da
     async def change(**values: Any) -> bot_pb2.BotSettings:
         request = bot_pb2.UpdateBotSettingsRequest(settings=bot_pb2.BotSettings(**values))
         request.update_mask.paths.extend(values)
-        return await replica.knowledge.UpdateBotSettings(request, metadata=replica.staff())
+        settings: bot_pb2.BotSettings = await replica.knowledge.UpdateBotSettings(
+            request, metadata=replica.staff()
+        )
+        return settings
 
     changed = await change(handoff_words=["掌柜", "掌柜", " "], external_bot_secret="a-secret")
     assert list(changed.handoff_words) == ["掌柜"]
