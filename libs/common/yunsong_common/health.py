@@ -56,7 +56,9 @@ def ops_app(readiness: Mapping[str, Readiness], registry: CollectorRegistry) -> 
     return app
 
 
-async def _answer(path: str, readiness: Mapping[str, Readiness], registry: CollectorRegistry) -> tuple[int, str, bytes]:
+async def _answer(
+    path: str, readiness: Mapping[str, Readiness], registry: CollectorRegistry
+) -> tuple[int, str, bytes]:
     if path == "/livez":
         return 200, "text/plain", b"ok\n"
     if path == "/readyz":

@@ -40,8 +40,9 @@ class Housekeeping:
     async def prune(self) -> None:
         """Deletes outbox rows that are old enough, what was processed a day before those, and old idempotency keys."""
         schema = self._database.schema
-        while await self._prune_outbox() == _AT_ONCE:
-            await asyncio.sleep(0.1)
+        count = _AT_ONCE
+        while count == _AT_ONCE:
+            count = await self._prune_outbox()
         # A replay sends what the outbox holds, so what was processed must be known longer.
         for table, column, days in (
             ("processed_events", "processed_at", self._outbox_days + 1),

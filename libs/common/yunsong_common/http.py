@@ -38,7 +38,8 @@ def problem(error: YunsongError, *, instance: str = "") -> dict[str, Any]:
         document["instance"] = instance
     if error.violations:
         document["violations"] = [
-            {"field": item.field, "reason": item.reason, "description": item.description} for item in error.violations
+            {"field": item.field, "reason": item.reason, "description": item.description}
+            for item in error.violations
         ]
     if error.metadata:
         document["metadata"] = error.metadata
@@ -50,7 +51,9 @@ def problem(error: YunsongError, *, instance: str = "") -> dict[str, Any]:
 class HttpServer:
     """An ASGI app on a port of its own, inside the running loop and without signal handlers of its own."""
 
-    def __init__(self, app: Any, *, host: str, port: int, max_connections: int | None = None, grace_s: float = 10.0) -> None:
+    def __init__(
+        self, app: Any, *, host: str, port: int, max_connections: int | None = None, grace_s: float = 10.0
+    ) -> None:
         config = uvicorn.Config(
             app,
             host=host,

@@ -55,10 +55,14 @@ def main(builds: Sequence[Build], overrides: Mapping[str, Any]) -> None:
 class Process:
     """The services of one process."""
 
-    def __init__(self, builds: Sequence[Build], overrides: Mapping[str, Any], registries: Registries | None = None) -> None:
+    def __init__(
+        self, builds: Sequence[Build], overrides: Mapping[str, Any], registries: Registries | None = None
+    ) -> None:
         self._builds = builds
         self._compact = len(builds) > 1
-        self.settings = [load(kind, **self._overrides(kind, overrides)) for kind in map(settings_class, builds)]
+        self.settings = [
+            load(kind, **self._overrides(kind, overrides)) for kind in map(settings_class, builds)
+        ]
         self.registries = registries or Registries()
         self.running: list[Running] = []
         self._owns_pool = False
@@ -98,14 +102,24 @@ class Process:
         first = self.settings[0]
         if self._compact and self.registries.pool is None:
             size = max(first.database_pool, 2 * len(self._builds) + 8)
-            self.registries.pool = Pool(first.database_url.get_secret_value(), size=size, application="yunsong")
+            self.registries.pool = Pool(
+                first.database_url.get_secret_value(), size=size, application="yunsong"
+            )
             self._owns_pool = True
-        services = [build(settings, self.registries) for build, settings in zip(self._builds, self.settings, strict=True)]
+        services = [
+            build(settings, self.registries)
+            for build, settings in zip(self._builds, self.settings, strict=True)
+        ]
         self.running = [Running(service, self.registries) for service in services]
         for running in self.running:
             self.registries.addresses[running.service.name] = running.server.address
         readiness = {running.service.name: running.readiness for running in self.running}
-        ops = HttpServer(ops_app(readiness, self.registries.metrics_registry), host=first.ops_host, port=first.ops_port, grace_s=1)
+        ops = HttpServer(
+            ops_app(readiness, self.registries.metrics_registry),
+            host=first.ops_host,
+            port=first.ops_port,
+            grace_s=1,
+        )
         # Probes are answered until the very end, so this task is not one of the group's.
         probes = asyncio.create_task(ops.run())
         try:
@@ -128,12 +142,19 @@ class Running:
         self.service = service
         self._registries = registries
         self._clock = registries.clock
-        self._known_schema = int(importlib.import_module(f"{service.migrations.rpartition('.')[0]}.tables").SCHEMA_VERSION)
+        self._known_schema = int(
+            importlib.import_module(f"{service.migrations.rpartition('.')[0]}.tables").SCHEMA_VERSION
+        )
         self.metrics = registries.metrics(settings)
         self._telemetry = registries.telemetry(settings, service.version)
         package = service.package or ("channel" if service.name == "channel-adapter" else service.name)
         self.publisher = Publisher(
-            service.database, service.bus, package=package, metrics=self.metrics, clock=self._clock, max_age_days=settings.outbox_days
+            service.database,
+            service.bus,
+            package=package,
+            metrics=self.metrics,
+            clock=self._clock,
+            max_age_days=settings.outbox_days,
         )
         service.database.listener = self.publisher.committed
         self.consumers = [
@@ -154,7 +175,9 @@ class Running:
             max_calls=settings.grpc_max_calls,
         )
         self.http = (
-            HttpServer(service.http, host=settings.http_host, port=settings.http_port, grace_s=settings.grace_s / 2)
+            HttpServer(
+                service.http, host=settings.http_host, port=settings.http_port, grace_s=settings.grace_s / 2
+            )
             if service.http is not None
             else None
         )
@@ -172,7 +195,10 @@ class Running:
         """Runs until cancelled, then stops in order."""
         service = self.service
         service_name.set(service.name)
-        async with _cancelled_at_end(self._keep(service.bus.run)), _cancelled_at_end(self._keep(self.publisher.run)):
+        async with (
+            _cancelled_at_end(self._keep(service.bus.run)),
+            _cancelled_at_end(self._keep(self.publisher.run)),
+        ):
             try:
                 await self._wait_for_schema()
                 for step in service.startup:
@@ -202,7 +228,9 @@ class Running:
             finally:
                 await self._within_grace(self._finish(consuming, serving))
 
-    async def _finish(self, consuming: Sequence[asyncio.Task[None]], serving: asyncio.Task[None] | None) -> None:
+    async def _finish(
+        self, consuming: Sequence[asyncio.Task[None]], serving: asyncio.Task[None] | None
+    ) -> None:
         """Takes no more work and finishes what was taken."""
         self.readiness.open = False
         await self.server.set_ready(False)
@@ -262,7 +290,8 @@ class Running:
             except* Unavailable as group:
                 LOG.warning("%s: %s waits: %s", self.service.name, name, group.exceptions[0])
             except* Exception as group:
-                LOG.error("%s: %s failed and is started again", self.service.name, name, exc_info=_first(group))
+                error = _first(group)
+                LOG.error("%s: %s failed and is started again", self.service.name, name, exc_info=error)  # noqa: TRY400
             self.metrics.counter("yunsong_task_restarts_total", name).inc()
             if self._clock.monotonic() - started > 60:
                 pause = 0.2
@@ -286,7 +315,9 @@ class Running:
     async def _check_schema(self) -> None:
         state = await schema_state(self.service.database)
         if state is None:
-            raise Unavailable(reason="SCHEMA_MISSING", message="the database has no schema yet; run the migrations")
+            raise Unavailable(
+                reason="SCHEMA_MISSING", message="the database has no schema yet; run the migrations"
+            )
         if not state.serves(self._known_schema):
             raise Unavailable(
                 reason="SCHEMA_UNFIT",
@@ -331,5 +362,3 @@ def _first(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
-
-

@@ -29,7 +29,9 @@ class Registries:
     A `build` takes what it needs from here, so that the compact topology can give six services one pool.
     """
 
-    metrics_registry: CollectorRegistry = field(default_factory=lambda: CollectorRegistry(auto_describe=False))
+    metrics_registry: CollectorRegistry = field(
+        default_factory=lambda: CollectorRegistry(auto_describe=False)
+    )
     clock: Clock = field(default_factory=SystemClock)
     pool: Pool | None = None
     # Where services of this process listen, by name; wins over the settings. May be filled until the first call.
@@ -89,8 +91,8 @@ class Service:
     """Everything the runtime needs to run a service; made by `build(settings, registries)` in its `wiring.py`.
 
     `tasks` run until the service stops; one that raises is logged and started again with a growing pause, one that returns is done.
-    `startup` runs in order once the database is there with a fitting schema, before the first call or event comes in. `shutdown` runs after the last.
-    `ready` adds to what `/readyz` asks: each raises when the service cannot work just now.
+    `startup` runs in order once the database is there with a fitting schema, before the first call or event comes in.
+    `shutdown` runs after the last. `ready` adds to what `/readyz` asks: each raises when the service cannot work just now.
     """
 
     name: str

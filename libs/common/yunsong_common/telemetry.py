@@ -24,7 +24,9 @@ class MetricSpec:
     kind: Literal["counter", "gauge", "histogram"]
     help: str
     labels: tuple[str, ...] = ()
-    buckets: tuple[float, ...] = field(default=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10))
+    buckets: tuple[float, ...] = field(
+        default=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+    )
 
 
 # Every metric of the product; a name that is not here cannot be used. Each gets the label `service` first.
@@ -34,17 +36,34 @@ METRICS: dict[str, MetricSpec] = {
         MetricSpec("yunsong_grpc_call_seconds", "histogram", "Time in a gRPC method.", ("method", "code")),
         MetricSpec("yunsong_grpc_calls_running", "gauge", "gRPC calls in work."),
         MetricSpec("yunsong_db_connections", "gauge", "Open PostgreSQL connections.", ("state",)),
-        MetricSpec("yunsong_outbox_published_total", "counter", "Events published from the outbox.", ("path",)),
+        MetricSpec(
+            "yunsong_outbox_published_total", "counter", "Events published from the outbox.", ("path",)
+        ),
         MetricSpec("yunsong_outbox_pending", "gauge", "Events sent to NATS and not yet confirmed."),
-        MetricSpec("yunsong_outbox_direct", "gauge", "1 while events go out right after commit, 0 while the relay catches up."),
+        MetricSpec(
+            "yunsong_outbox_direct",
+            "gauge",
+            "1 while events go out right after commit, 0 while the relay catches up.",
+        ),
         MetricSpec("yunsong_nats_connected", "gauge", "1 while NATS is connected."),
         MetricSpec("yunsong_nats_reconnects_total", "counter", "Connections to NATS after the first."),
-        MetricSpec("yunsong_consumer_lag", "gauge", "Events that a consumer has not handled.", ("consumer", "stream")),
+        MetricSpec(
+            "yunsong_consumer_lag", "gauge", "Events that a consumer has not handled.", ("consumer", "stream")
+        ),
         MetricSpec("yunsong_consumer_events_total", "counter", "Events handled.", ("consumer", "outcome")),
-        MetricSpec("yunsong_consumer_batch_seconds", "histogram", "Time for one batch of events.", ("consumer",)),
+        MetricSpec(
+            "yunsong_consumer_batch_seconds", "histogram", "Time for one batch of events.", ("consumer",)
+        ),
         MetricSpec("yunsong_consumer_dead_letters_total", "counter", "Events given up.", ("consumer",)),
-        MetricSpec("yunsong_task_restarts_total", "counter", "Background tasks started again after a failure.", ("task",)),
-        MetricSpec("yunsong_channel_deliveries_total", "counter", "Attempts to deliver.", ("channel", "status")),
+        MetricSpec(
+            "yunsong_task_restarts_total",
+            "counter",
+            "Background tasks started again after a failure.",
+            ("task",),
+        ),
+        MetricSpec(
+            "yunsong_channel_deliveries_total", "counter", "Attempts to deliver.", ("channel", "status")
+        ),
         MetricSpec(
             "yunsong_channel_delivery_seconds",
             "histogram",
@@ -54,7 +73,9 @@ METRICS: dict[str, MetricSpec] = {
         ),
         MetricSpec("yunsong_channel_dead_letters_total", "counter", "Deliveries given up.", ("channel",)),
         MetricSpec("yunsong_channel_sending", "gauge", "Conversations whose messages are being delivered."),
-        MetricSpec("yunsong_channel_inbound_total", "counter", "Messages from outside.", ("channel", "outcome")),
+        MetricSpec(
+            "yunsong_channel_inbound_total", "counter", "Messages from outside.", ("channel", "outcome")
+        ),
     )
 }
 
@@ -131,7 +152,12 @@ class Telemetry:
 
     @contextlib.contextmanager
     def span(
-        self, name: str, *, parent: str | None = None, kind: SpanKind = SpanKind.INTERNAL, **attributes: str | int | float | bool
+        self,
+        name: str,
+        *,
+        parent: str | None = None,
+        kind: SpanKind = SpanKind.INTERNAL,
+        **attributes: str | float | bool,
     ) -> Iterator[None]:
         """Work in a trace. `parent` is a traceparent from outside; without it the span continues the current trace or begins one.
 
@@ -146,7 +172,9 @@ class Telemetry:
                 _traceparent.reset(token)
             return
         context = trace.set_span_in_context(NonRecordingSpan(_span_context(header))) if header else None
-        with self._tracer.start_as_current_span(name, context=context, kind=kind, attributes=attributes) as span:
+        with self._tracer.start_as_current_span(
+            name, context=context, kind=kind, attributes=attributes
+        ) as span:
             token = _traceparent.set(_header(span.get_span_context()))
             try:
                 yield
@@ -192,13 +220,19 @@ def new_traceparent() -> str:
 def is_traceparent(text: str) -> bool:
     """Whether the text has the form of a version 00 traceparent."""
     parts = text.split("-")
-    return len(text) == 55 and [len(part) for part in parts] == [2, 32, 16, 2] and text.replace("-", "").isalnum()
+    return (
+        len(text) == 55
+        and [len(part) for part in parts] == [2, 32, 16, 2]
+        and text.replace("-", "").isalnum()
+    )
 
 
 def _span_context(header: str) -> SpanContext:
     try:
         _, trace_id, span_id, flags = header.split("-")
-        return SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16)))
+        return SpanContext(
+            int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16))
+        )
     except ValueError:
         return trace.INVALID_SPAN_CONTEXT
 

@@ -1,7 +1,8 @@
 """What a plugin author imports.
 
-A plugin is a class named by an entry point in one of the groups below; the product makes one instance with no arguments and checks `api_version`. Its
-methods run outside of the event loop with a deadline, so they may be plain, blocking code; they must not keep state between calls
+A plugin is a class named by an entry point in one of the groups below; the product makes one instance with no arguments and
+checks `api_version`. Its methods run outside of the event loop with a deadline, so they may be plain, blocking code; they must
+not keep state between calls
 unless their interface says so.
 
     [project.entry-points."yunsong.routing_strategies.v1"]
@@ -27,7 +28,13 @@ from yunsong_plugin_api.channels import (
     SignatureInvalid,
     WebhookResult,
 )
-from yunsong_plugin_api.inspection_rules import Hit, InspectedConversation, InspectedMessage, InspectionRule, Severity
+from yunsong_plugin_api.inspection_rules import (
+    Hit,
+    InspectedConversation,
+    InspectedMessage,
+    InspectionRule,
+    Severity,
+)
 from yunsong_plugin_api.loader import LoadedPlugin, PluginError, load_plugins
 from yunsong_plugin_api.routing_strategies import AgentView, Preference, RoutingStrategy, WorkItemView
 from yunsong_plugin_api.running import PluginBusy, PluginRunner, PluginTimeout

@@ -71,7 +71,5 @@ class InspectionRule(Protocol):
     def inspect(self, conversation: InspectedConversation, settings: Mapping[str, Any]) -> Sequence[Hit]:
         """Finds hits in the whole conversation."""
 
-    def inspect_message(
-        self, message: InspectedMessage, settings: Mapping[str, Any]
-    ) -> Sequence[Hit]:
+    def inspect_message(self, message: InspectedMessage, settings: Mapping[str, Any]) -> Sequence[Hit]:
         """Finds hits in one new message; only called when `live`."""

@@ -36,12 +36,15 @@ def load_plugins(
 ) -> dict[str, LoadedPlugin[P]]:
     """All plugins of a group by name: the built-in ones and those that are installed.
 
-    A plugin works when it has the interface's members and its `api_version` has the same major and no higher minor number than `api_version`.
-    Raises `PluginError` for one that does not import, does not fit, or takes a name that is taken: a start with half of
+    A plugin works when it has the interface's members and its `api_version` has the same major and no higher minor number than
+    `api_version`. Raises `PluginError` for one that does not import, does not fit, or takes a name that is taken: a start with
+    half of
     its plugins would be worse than none. `installed` replaces the entry points of the environment, for tests.
     """
     found = {name: LoadedPlugin(name, "", plugin) for name, plugin in (builtin or {}).items()}
-    for entry in sorted(installed if installed is not None else entry_points(group=group), key=lambda e: e.name):
+    for entry in sorted(
+        installed if installed is not None else entry_points(group=group), key=lambda e: e.name
+    ):
         source = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "an unnamed distribution"
         where = f"plugin {entry.name!r} of group {group!r} from {source}"
         if entry.name in found:
@@ -65,7 +68,9 @@ def _make(entry: EntryPoint, where: str, interface: type[P], api_version: str) -
         raise PluginError(f"{where}: {type(plugin).__name__} lacks {', '.join(missing)}")
     wanted = str(getattr(plugin, "api_version", ""))
     if not _fits(wanted, api_version):
-        raise PluginError(f"{where}: it is made for plugin API {wanted or '(none)'}, this product has {api_version}")
+        raise PluginError(
+            f"{where}: it is made for plugin API {wanted or '(none)'}, this product has {api_version}"
+        )
     return plugin
 
 

@@ -17,6 +17,8 @@ class AgentView:
     idle_since: float  # seconds since the epoch
     last_assigned_at: float  # seconds since the epoch, 0 for never
     skills: Mapping[str, int] = field(default_factory=dict)  # level 1 to 5
+    # The place in the queue's fixed order, counted from the agent after the last one served; goes back by a round when served.
+    turn: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,9 @@ class PluginRunner:
     that `run` raises `PluginBusy` until one of them comes back.
     """
 
-    def __init__(self, *, threads: int = 4, waiting: int = 200, max_stuck: int = 8, name: str = "plugin") -> None:
+    def __init__(
+        self, *, threads: int = 4, waiting: int = 200, max_stuck: int = 8, name: str = "plugin"
+    ) -> None:
         self._threads = threads
         self._waiting = waiting
         self._max_stuck = max_stuck
@@ -46,12 +48,16 @@ class PluginRunner:
         """Threads that overstayed and have not come back."""
         return self._stuck
 
-    async def run(self, deadline_s: float, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run(
+        self, deadline_s: float, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         """Calls `function` in a thread and gives its result or raises its exception.
 
         Raises `PluginTimeout` after `deadline_s` seconds, waiting included, and `PluginBusy` when `waiting` calls already wait.
         """
-        job = _Job(asyncio.get_running_loop(), lambda: contextvars.copy_context().run(function, *args, **kwargs))
+        job = _Job(
+            asyncio.get_running_loop(), lambda: contextvars.copy_context().run(function, *args, **kwargs)
+        )
         self._submit(job)
         try:
             async with asyncio.timeout(deadline_s):

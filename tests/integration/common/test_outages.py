@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import shutil
 
+import uvloop
+
 from tests.integration.common.conftest import Node, running
 from tests.integration.common.test_outbox_and_consumers import all_marked, has_seen, subscription
 from tests.support.polling import eventually
 from yunsong_common.bus.jetstream import call
-from yunsong_common.db import Database
+from yunsong_common.db import Database, run_migrations
 from yunsong_common.ids import new_id
 from yunsong_common.outbox.publisher import Mode
 from yunsong_standalone.embedded import EmbeddedNats
 
 
-async def test_events_committed_while_nats_is_away_follow_in_order(migrated: str, private_nats: EmbeddedNats) -> None:
+async def test_events_committed_while_nats_is_away_follow_in_order(
+    migrated: str, private_nats: EmbeddedNats
+) -> None:
     node, entity = Node(migrated, private_nats.url()), new_id()
     consumer = node.consumer(subscription(new_id()))
     async with running(node.bus.run, node.publisher.run, consumer.run):
@@ -34,7 +38,9 @@ async def test_events_committed_while_nats_is_away_follow_in_order(migrated: str
     await node.database.close()
 
 
-async def test_a_wiped_nats_is_filled_again_and_nothing_happens_twice(migrated: str, private_nats: EmbeddedNats) -> None:
+async def test_a_wiped_nats_is_filled_again_and_nothing_happens_twice(
+    migrated: str, private_nats: EmbeddedNats
+) -> None:
     node, entity, name = Node(migrated, private_nats.url()), new_id(), new_id()
     async with running(node.bus.run, node.publisher.run):
         await node.direct()
@@ -80,3 +86,22 @@ async def test_a_relay_takes_over_what_a_dead_replica_left(migrated: str, nats_u
         await orphan.database.close()
     await dead.close()
     await node.database.close()
+
+
+def test_it_works_on_the_loop_that_services_run_on(postgres_url: str, private_nats: EmbeddedNats) -> None:
+    async def scenario() -> None:
+        await run_migrations("tests.integration.common.sample.migrations", postgres_url, "sample")
+        node, entity = Node(postgres_url, private_nats.url()), new_id()
+        async with running(node.bus.run, node.publisher.run, node.consumer(subscription(new_id())).run):
+            await node.direct()
+            await node.post(entity, 1)
+            await eventually(lambda: has_seen(node, entity, [1]))
+            private_nats.kill()
+            await eventually(lambda: not node.bus.connected)
+            await node.post(entity, 2)
+            private_nats.start()
+            await eventually(lambda: has_seen(node, entity, [1, 2]), within_s=20)
+        await node.database.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(scenario())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -18,10 +20,18 @@ from yunsong_common.errors import FailedPrecondition, NotFound, Unavailable
 from yunsong_common.ids import new_id
 from yunsong_common.outbox import read_changes
 
+Handler = Callable[..., Awaitable[None]]
 
-def subscription(consumer: str, handler: object = note_seen, **options: object) -> Subscription[events_pb2.MessagePosted]:
+
+def subscription(
+    consumer: str, handler: Handler = note_seen, **options: Any
+) -> Subscription[events_pb2.MessagePosted]:
     return Subscription(
-        event_type=events_pb2.MessagePosted, handler=handler, consumer=consumer, start="all", **options  # type: ignore[arg-type]
+        event_type=events_pb2.MessagePosted,
+        handler=handler,
+        consumer=consumer,
+        start="all",
+        **options,
     )
 
 
@@ -35,25 +45,31 @@ async def test_an_event_is_published_marked_and_handled_once(node: Node) -> None
 
 async def test_a_rolled_back_transaction_publishes_nothing(node: Node) -> None:
     entity = new_id()
+
+    async def fails(tx: Transaction) -> None:
+        tx.emit(message_posted(entity, 1), 1)
+        raise RuntimeError
+
     with pytest.raises(RuntimeError):
-        async with node.database.transaction() as tx:
-            tx.emit(message_posted(entity, 1), 1)
-            raise RuntimeError
+        await node.database.run(fails)
     async with node.database.read() as tx:
         assert await read_changes(tx.raw, entity, 0, 10) == []
 
 
-async def test_two_replicas_share_a_durable_and_each_event_has_its_effect_once(node: Node, migrated: str, nats_url: str) -> None:
+async def test_two_replicas_share_a_durable_and_each_event_has_its_effect_once(
+    node: Node, migrated: str, nats_url: str
+) -> None:
     other = Node(migrated, nats_url)
     name = new_id()
     entities = [new_id() for _ in range(50)]
-    async with running(other.bus.run, node.consumer(subscription(name)).run, other.consumer(subscription(name)).run):
+    async with running(
+        other.bus.run, node.consumer(subscription(name)).run, other.consumer(subscription(name)).run
+    ):
         for rev in range(1, 5):
             async with node.database.transaction() as tx:
                 for entity in entities:
                     tx.emit(message_posted(entity, rev), rev)
-        for entity in entities:
-            await eventually(lambda entity=entity: has_seen_all(node, entity, {1, 2, 3, 4}), what="four events each")
+        await eventually(lambda: all_seen(node, entities, {1, 2, 3, 4}), what="four events each")
     for entity in entities:
         assert len(await node.seen(entity)) == 4
     await other.database.close()
@@ -188,7 +204,9 @@ async def test_many_gives_neighbours_at_once(node: Node) -> None:
     assert max(sizes) > 1
 
 
-async def test_stop_finishes_the_batch_and_gives_the_rest_back(node: Node, migrated: str, nats_url: str) -> None:
+async def test_stop_finishes_the_batch_and_gives_the_rest_back(
+    node: Node, migrated: str, nats_url: str
+) -> None:
     entity, name = new_id(), new_id()
     consumer = node.consumer(subscription(name, batch=10))
     task = asyncio.create_task(consumer.run())
@@ -220,6 +238,10 @@ async def has_seen(node: Node, entity: str, revs: list[int]) -> bool:
 
 async def has_seen_all(node: Node, entity: str, revs: set[int]) -> bool:
     return set(await node.seen(entity)) == revs
+
+
+async def all_seen(node: Node, entities: list[str], revs: set[int]) -> bool:
+    return all([await has_seen_all(node, entity, revs) for entity in entities])
 
 
 async def has_some(node: Node, entity: str) -> bool:

@@ -87,7 +87,9 @@ async def test_it_waits_for_its_schema_then_serves(postgres_url: str, nats_url: 
         async with httpx.AsyncClient() as client:
             assert (await client.get(f"http://127.0.0.1:{made.settings[0].http_port}/")).text == "hello"
             metrics = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
-        assert 'yunsong_grpc_call_seconds_count{code="OK",method="yunsong.ops.v1.OpsService/GetHeads"' in metrics
+        assert (
+            'yunsong_grpc_call_seconds_count{code="OK",method="yunsong.ops.v1.OpsService/GetHeads"' in metrics
+        )
         await channels.close()
 
 
@@ -105,7 +107,9 @@ async def test_callers_get_typed_errors_with_every_violation(postgres_url: str, 
         await eventually(lambda: is_ready(port))
         channels = channels_to(made.running[0])
         stub = ops_pb2_grpc.OpsServiceStub(channels.conversation)
-        staff = principal_pb2.Principal(kind=principal_pb2.ACTOR_KIND_STAFF, actor_id=new_id(), permissions=["system.write"])
+        staff = principal_pb2.Principal(
+            kind=principal_pb2.ACTOR_KIND_STAFF, actor_id=new_id(), permissions=["system.write"]
+        )
         as_staff = channels.as_principal(staff)
         with pytest.raises(InvalidArgument) as refused:
             await stub.ReplayDeadLetter(ops_pb2.ReplayDeadLetterRequest(event_id="x"), metadata=as_staff)
@@ -113,8 +117,8 @@ async def test_callers_get_typed_errors_with_every_violation(postgres_url: str, 
             ("consumer", "REQUIRED"),
             ("event_id", "FORMAT"),
         ]
+        request = ops_pb2.ReplayDeadLetterRequest(consumer="c", event_id=new_id())
         with pytest.raises(NotFound) as missing:
-            request = ops_pb2.ReplayDeadLetterRequest(consumer="c", event_id=new_id())
             await stub.ReplayDeadLetter(request, metadata=as_staff)
         assert missing.value.reason == "DEAD_LETTER_UNKNOWN"
         with pytest.raises(PermissionDenied) as denied:
@@ -123,7 +127,9 @@ async def test_callers_get_typed_errors_with_every_violation(postgres_url: str, 
         with pytest.raises(PermissionDenied):
             await stub.ReplayDeadLetter(ops_pb2.ReplayDeadLetterRequest(consumer="c", event_id=new_id()))
         with pytest.raises(Unauthenticated):
-            await stub.GetHeads(ops_pb2.GetHeadsRequest(), metadata=(("x-yunsong-principal", "forged.token"),))
+            await stub.GetHeads(
+                ops_pb2.GetHeadsRequest(), metadata=(("x-yunsong-principal", "forged.token"),)
+            )
         await channels.close()
 
 

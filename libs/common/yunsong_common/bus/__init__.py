@@ -3,9 +3,9 @@
 from yunsong_common.bus.connection import Bus, LiveMessage, LiveSubscription
 from yunsong_common.bus.dead_letters import DeadLetter, list_dead_letters, replay_dead_letter
 from yunsong_common.bus.streams import declare_streams, stream_of
-from yunsong_common.outbox.subjects import live_subject, route_of, subject_of
 from yunsong_common.bus.subscription import Delivery, EventMeta, Subscription
 from yunsong_common.bus.tables import bus_tables
+from yunsong_common.outbox.subjects import live_subject, route_of, subject_of
 
 __all__ = [
     "Bus",

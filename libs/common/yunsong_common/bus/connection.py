@@ -47,7 +47,6 @@ class Bus:
         self.client.listeners.append(self._changed)
         self._reconnect_listeners: list[Callable[[], None]] = []
         self._gap_listeners: list[Callable[[str], None]] = []
-        self._connected = asyncio.Event()
 
     async def run(self) -> None:
         """Keeps the connection up until cancelled."""
@@ -60,7 +59,7 @@ class Bus:
 
     async def wait_connected(self) -> None:
         """Returns once there is a connection."""
-        await self._connected.wait()
+        await self.client.wait_connected()
 
     def publish_live(self, message: Message) -> bool:
         """Sends a live message; does not wait. False, and the message is gone, while NATS is away or its buffer is full."""
@@ -75,8 +74,9 @@ class Bus:
     ) -> LiveSubscription:
         """Delivers what is published on a subject (wildcards allowed) or of a type, also durable events as they pass.
 
-        A plain function is called at once, on the reading path, and must be quick; a coroutine function runs in order, with at most 1,000 messages
-        waiting, beyond which the oldest are dropped and `on_gap` listeners hear of it. The subscription survives reconnects. `flush` tells when the
+        A plain function is called at once, on the reading path, and must be quick; a coroutine function runs in order, with at
+        most 1,000 messages waiting, beyond which the oldest are dropped and `on_gap` listeners hear of it. The subscription
+        survives reconnects. `flush` tells when the
         server knows of it.
         """
         pattern = subject if isinstance(subject, str) else live_subject(subject)
@@ -107,11 +107,7 @@ class Bus:
             raise Unavailable(reason="NATS_UNAVAILABLE", message="NATS is not connected", retry_after_s=1.0)
 
     def _changed(self, up: bool) -> None:
-        if not up:
-            self._connected.clear()
-            return
-        self._connected.set()
-        if self.client.connections > 1:
+        if up and self.client.connections > 1:
             for listener in self._reconnect_listeners:
                 listener()
 
@@ -167,4 +163,3 @@ class LiveSubscription:
                 await answer
             except Exception:
                 LOG.exception("a live subscriber of %s failed", self.subject)
-

@@ -1,7 +1,8 @@
 """The runtime of a durable consumer: pulls batches, runs handlers so that each event has its effect once, acknowledges.
 
-An event's life here: pulled -> effect and `processed_events` row in one commit -> acknowledged. A crash before the commit leaves nothing, a crash
-after it is caught by the row. An event whose handler fails is stored in `dead_letters` with its next attempt (and marked processed, so that a
+An event's life here: pulled -> effect and `processed_events` row in one commit -> acknowledged. A crash before the commit
+leaves nothing, a crash after it is caught by the row. An event whose handler fails is stored in `dead_letters` with its next
+attempt (and marked processed, so that a
 redelivery does not run it too), acknowledged, and tried again from there by `retries`.
 """
 
@@ -56,7 +57,8 @@ class Item:
 
 
 class Consumer:
-    """One durable consumer of one stream, with all subscriptions that share it. `run` works until cancelled; `stop` first lets it finish."""
+    """One durable consumer of one stream, with all subscriptions that share it. `run` works until cancelled; `stop` first lets
+    it finish."""
 
     def __init__(
         self,
@@ -142,7 +144,8 @@ class Consumer:
                 pause = min(pause * 2, 5.0)
 
     async def _give_back(self, sid: int) -> None:
-        # The request ends first: otherwise what is given back would come here again, and what is on its way would wait for its time to run out.
+        # The request ends first: otherwise what is given back would come here again, and what is on its way would wait for its
+        # time to run out.
         await self._client.drain(sid)
         for msg in self._buffer:
             self._client.publish(msg.reply, b"-NAK")
@@ -220,8 +223,8 @@ class Consumer:
         if self._start == "all":
             config["deliver_policy"] = "all"
         else:
-            # Also for a durable that is created again: in a stream that was filled again everything is younger than the start, and what happened
-            # before it is skipped by its own time.
+            # Also for a durable that is created again: in a stream that was filled again everything is younger than the start,
+            # and what happened before it is skipped by its own time.
             since = self._started_at - dt.timedelta(seconds=_CLOCK_SKEW_S)
             config |= {"deliver_policy": "by_start_time", "opt_start_time": since.isoformat()}
         try:
@@ -284,7 +287,11 @@ class Consumer:
         while True:
             try:
                 failures = await self._attempt(items)
-                if not self._should_hold(items, failures) or self._clock.monotonic() > deadline or self._stopping:
+                if (
+                    not self._should_hold(items, failures)
+                    or self._clock.monotonic() > deadline
+                    or self._stopping
+                ):
                     if failures:
                         self._failed.inc(len(failures))
                         await store_failures(self._database, self.name, failures)
@@ -330,7 +337,9 @@ class Consumer:
                 end = position
                 while end < len(fresh) and fresh[end].subscription is subscription:
                     end += 1
-                await subscription.handler(tx, [Delivery(item.event, item.meta) for item in fresh[position:end]])
+                await subscription.handler(
+                    tx, [Delivery(item.event, item.meta) for item in fresh[position:end]]
+                )
                 position = end
             else:
                 item = fresh[position]
@@ -430,7 +439,9 @@ class Consumer:
         return Item(subscription, event, meta, payload, traceparent, reply)
 
 
-def group_by_consumer(subscriptions: Sequence[AnySubscription]) -> dict[tuple[str, str], list[AnySubscription]]:
+def group_by_consumer(
+    subscriptions: Sequence[AnySubscription],
+) -> dict[tuple[str, str], list[AnySubscription]]:
     """Subscriptions by (consumer, stream)."""
     groups: dict[tuple[str, str], list[AnySubscription]] = {}
     for item in subscriptions:
@@ -443,14 +454,19 @@ def _check(subscriptions: Sequence[AnySubscription], name: str, stream: str) -> 
     if len({item.start for item in subscriptions}) > 1:
         raise TypeError(f"subscriptions of consumer {name} to {stream} must agree on start")
     if len({item.transactional for item in subscriptions}) > 1:
-        raise TypeError(f"subscriptions of consumer {name} to {stream} must agree on transactional; use two consumers")
+        raise TypeError(
+            f"subscriptions of consumer {name} to {stream} must agree on transactional; use two consumers"
+        )
     types = [item.event_type for item in subscriptions]
     if len(set(types)) < len(types):
         raise TypeError(f"consumer {name} of {stream} subscribes to the same type twice")
 
 
 def _database_is_away(error: Exception) -> bool:
-    return isinstance(error, YunsongError) and error.reason in {"DATABASE_UNAVAILABLE", "DATABASE_POOL_EXHAUSTED"}
+    return isinstance(error, YunsongError) and error.reason in {
+        "DATABASE_UNAVAILABLE",
+        "DATABASE_POOL_EXHAUSTED",
+    }
 
 
 def _log_failure(consumer: str, item: Item, error: Exception) -> None:
@@ -472,5 +488,3 @@ def _meta(headers: bytes) -> tuple[str, int, dt.datetime, str]:
     seq, _, occurred_at = _header(headers, b"Yunsong-Event: ").decode().partition(" ")
     traceparent = _header(headers, b"traceparent: ").decode()
     return event_id, int(seq), dt.datetime.fromisoformat(occurred_at), traceparent
-
-

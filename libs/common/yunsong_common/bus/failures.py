@@ -43,7 +43,9 @@ def describe(error: Exception) -> str:
     return f"{type(error).__name__}{place}"
 
 
-async def store_failures(database: Database, consumer: str, failures: Sequence[tuple[Item, Exception]]) -> None:
+async def store_failures(
+    database: Database, consumer: str, failures: Sequence[tuple[Item, Exception]]
+) -> None:
     """Stores events that failed for the first time, due again in a second, and marks them processed."""
     schema = database.schema
     async with database.transaction() as tx:
@@ -101,7 +103,11 @@ class Retries:
         event_id = str(row["event_id"])
         attempt = row["attempts"] + 1
         meta = EventMeta(
-            event_id, row["subject"], dt.datetime.fromisoformat(headers["occurred_at"]), attempt, int(headers["seq"])
+            event_id,
+            row["subject"],
+            dt.datetime.fromisoformat(headers["occurred_at"]),
+            attempt,
+            int(headers["seq"]),
         )
         item = self._consumer.item_of(meta, row["payload"], headers.get("traceparent", ""))
         if item is None:
@@ -130,10 +136,19 @@ class Retries:
             )  # fmt: skip
         if dead:
             self._dead.inc()
-            LOG.error("consumer %s gives up event %s after %d attempts", self._consumer.name, item.meta.event_id, attempt)
+            LOG.error(
+                "consumer %s gives up event %s after %d attempts",
+                self._consumer.name,
+                item.meta.event_id,
+                attempt,
+            )
 
 
 def _headers(item: Item) -> str:
     return json.dumps(
-        {"occurred_at": item.meta.occurred_at.isoformat(), "seq": item.meta.seq, "traceparent": item.traceparent}
+        {
+            "occurred_at": item.meta.occurred_at.isoformat(),
+            "seq": item.meta.seq,
+            "traceparent": item.traceparent,
+        }
     )

@@ -29,8 +29,7 @@ async def declare_streams(url: str, packages: Iterable[str], *, max_age_days: in
         running = group.create_task(client.run())
         try:
             async with asyncio.timeout(30):
-                while not client.connected:
-                    await asyncio.sleep(0.05)
+                await client.wait_connected()
             for package in packages:
                 await declare_stream(client, package, max_age_days=max_age_days)
         finally:
@@ -61,7 +60,9 @@ async def declare_stream(client: NatsClient, package: str, *, max_age_days: int 
     # An operator may have raised these for a cluster of NATS servers.
     for name in ("num_replicas", "max_bytes"):
         config[name] = info["config"].get(name, config[name])
-    if all(info["config"].get(name) == value for name, value in config.items() if value not in (-1, "limits")):
+    if all(
+        info["config"].get(name) == value for name, value in config.items() if value not in (-1, "limits")
+    ):
         return info
     try:
         return await call(client, f"STREAM.UPDATE.{config['name']}", config)

@@ -10,7 +10,6 @@ from typing import Any, Generic, Literal, TypeVar
 from google.protobuf.message import Message
 
 from yunsong_common.outbox.subjects import route_of
-from yunsong_common.db.database import Transaction
 
 M = TypeVar("M", bound=Message)
 
@@ -47,18 +46,20 @@ class Subscription(Generic[M]):
 
         async def on_message_posted(tx: Transaction, event: events_pb2.MessagePosted, meta: EventMeta) -> None
 
-    An exception rolls the batch back and its events run one by one; one that fails again waits in PostgreSQL and is tried `max_attempts` times
-    with growing pauses, then becomes a dead letter. The events behind it go on, so a handler locks its aggregate, ignores an old `rev`
+    An exception rolls the batch back and its events run one by one; one that fails again waits in PostgreSQL and is tried
+    `max_attempts` times with growing pauses, then becomes a dead letter. The events behind it go on, so a handler locks its
+    aggregate, ignores an old `rev`
     and on a gap reads the owner. Within a batch, events run ordered by entity and then by publication, so replicas lock in the same order.
 
-    With `transactional=False` the handler gets `(event, meta)` without a transaction, for work that calls other services; it opens its own. The event is
-    recorded as handled after it returns, so a crash between runs it again: it must be idempotent. `concurrency` such events run at once,
+    With `transactional=False` the handler gets `(event, meta)` without a transaction, for work that calls other services; it
+    opens its own. The event is recorded as handled after it returns, so a crash between runs it again: it must be idempotent.
+    `concurrency` such events run at once,
     those of one entity in order.
 
     With `many=True` the handler gets `(tx, deliveries: Sequence[Delivery])`: neighbours of this type at once, for bulk statements.
 
-    Subscriptions of one `consumer` to one stream share a durable consumer, and must agree on `start`: "new" begins with events that happen after the
-    first start, "all" with what the stream holds.
+    Subscriptions of one `consumer` to one stream share a durable consumer, and must agree on `start`: "new" begins with events
+    that happen after the first start, "all" with what the stream holds.
     """
 
     event_type: type[M]

@@ -30,7 +30,12 @@ _CONFLICTS = (
     asyncpg.DeadlockDetectedError,
     asyncpg.LockNotAvailableError,
 )
-_LOST = (asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, asyncpg.CannotConnectNowError)
+_LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+)
 
 
 class Transaction:
@@ -105,7 +110,9 @@ class Database:
         clock_offset: dt.timedelta = dt.timedelta(0),
     ) -> None:
         self.schema = schema
-        self.pool = url if isinstance(url, Pool) else Pool(url, size=pool_size, application=f"yunsong-{schema}")
+        self.pool = (
+            url if isinstance(url, Pool) else Pool(url, size=pool_size, application=f"yunsong-{schema}")
+        )
         self.clock_offset = clock_offset
         self.listener: Listener | None = None
 
@@ -177,7 +184,9 @@ class Database:
             async with asyncio.timeout(2), self.read() as tx:
                 await tx.raw.fetchval("SELECT 1")
         except TimeoutError:
-            raise Unavailable(reason="DATABASE_UNAVAILABLE", message="PostgreSQL does not answer in 2 s") from None
+            raise Unavailable(
+                reason="DATABASE_UNAVAILABLE", message="PostgreSQL does not answer in 2 s"
+            ) from None
 
     async def close(self) -> None:
         """Closes the pool."""

@@ -91,7 +91,11 @@ async def schema_state(database: Database) -> SchemaState | None:
 
 def create_common_tables_v1(schema: str) -> None:
     """For a service's first revision: the outbox, the consumers' tables and the idempotency keys, as of version 1."""
-    statements = (Path(__file__).parent / "common_v1.sql").read_text(encoding="utf-8").replace(":schema", f'"{schema}"')
+    statements = (
+        (Path(__file__).parent / "common_v1.sql")
+        .read_text(encoding="utf-8")
+        .replace(":schema", f'"{schema}"')
+    )
     for statement in statements.split(";"):
         if statement.strip():
             op.execute(text(statement))
@@ -101,7 +105,7 @@ def _upgrade(connection: SyncConnection, module: str, schema: str, known: int, m
     run = connection.exec_driver_sql
     # Migrations of all services may start at once; creating the same schema or version table twice would fail.
     run("SELECT pg_advisory_xact_lock(hashtext('yunsong migrations'))")
-    if run("SELECT to_regnamespace(%s)" % _quoted(schema)).scalar() is None:
+    if run(f"SELECT to_regnamespace({_quoted(schema)})").scalar() is None:
         run(f'CREATE SCHEMA "{schema}"')
     run(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
     run(f"SET LOCAL statement_timeout = '{_STATEMENT_TIMEOUT}'")
@@ -119,8 +123,8 @@ def _upgrade(connection: SyncConnection, module: str, schema: str, known: int, m
         f'CREATE TABLE IF NOT EXISTS "{schema}".schema_compatibility ('
         "only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row), current integer NOT NULL, min_compatible integer NOT NULL)"
     )
-    run(
-        f'INSERT INTO "{schema}".schema_compatibility (current, min_compatible) VALUES ({known}, {min_compatible}) '
+    run(  # the schema is ours and the numbers are numbers
+        f'INSERT INTO "{schema}".schema_compatibility (current, min_compatible) VALUES ({known}, {min_compatible}) '  # noqa: S608
         "ON CONFLICT (only_row) DO UPDATE SET current = excluded.current, min_compatible = excluded.min_compatible"
     )
 

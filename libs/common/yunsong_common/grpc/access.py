@@ -81,6 +81,8 @@ def rules_of(service: str) -> dict[str, AccessRule]:
         )
     if open_methods:
         raise ValueError(
-            "the contract does not say who may call " + ", ".join(open_methods) + "; add (yunsong.options.v1.access)"
+            "the contract does not say who may call "
+            + ", ".join(open_methods)
+            + "; add (yunsong.options.v1.access)"
         )
     return rules

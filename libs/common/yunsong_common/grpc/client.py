@@ -1,16 +1,16 @@
 """Calling other services: channels that sign, carry the trace, bound the time and raise `YunsongError`.
 
-    channels = registries.channels(settings)
-    stub = queue_pb2_grpc.QueueServiceStub(channels.router)
-    await stub.Enqueue(request)                                          # as this service
-    await stub.ListQueues(request, metadata=channels.as_principal(p))    # in the name of who asked
+channels = registries.channels(settings)
+stub = queue_pb2_grpc.QueueServiceStub(channels.router)
+await stub.Enqueue(request)                                          # as this service
+await stub.ListQueues(request, metadata=channels.as_principal(p))    # in the name of who asked
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any
+from typing import Any, Self
 
 import grpc
 from opentelemetry.trace import SpanKind
@@ -52,12 +52,18 @@ def as_principal(principal: principal_pb2.Principal, caller: str) -> principal_p
 class Channels:
     """Channels to the services, opened at the first call. A call without metadata is signed as `service`.
 
-    A call without a timeout gets what is left of the call being served, else 10 s. A refusal raises the same `YunsongError` that the other side
-    raised; a service that cannot be reached raises `Unavailable`. `addresses` is read at the first call to a service, so it may be filled after construction.
+    A call without a timeout gets what is left of the call being served, else 10 s. A refusal raises the same `YunsongError`
+    that the other side raised; a service that cannot be reached raises `Unavailable`. `addresses` is read at the first call to
+    a service, so it may be filled after construction.
     """
 
     def __init__(
-        self, *, service: str, release_key: str, addresses: Mapping[str, str], telemetry: Telemetry | None = None
+        self,
+        *,
+        service: str,
+        release_key: str,
+        addresses: Mapping[str, str],
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._service = service
         self._principal = service_principal(service)
@@ -70,7 +76,9 @@ class Channels:
         """The channel to a service by name, such as "channel-adapter"."""
         channel = self._channels.get(service)
         if channel is None:
-            channel = self._channels[service] = _Channel(lambda: self._addresses[service], self._prepare, self._telemetry)
+            channel = self._channels[service] = _Channel(
+                lambda: self._addresses[service], self._prepare, self._telemetry
+            )
         return channel
 
     def at(self, address: str) -> grpc.aio.Channel:
@@ -153,7 +161,7 @@ class _Channel(grpc.aio.Channel):
             self._opened = grpc.aio.insecure_channel(self._address(), options=_CHANNEL_OPTIONS)
         return self._opened
 
-    async def __aenter__(self) -> _Channel:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -225,7 +233,12 @@ class _Method:
 
 class _UnaryCall(_Method):
     async def __call__(
-        self, request: Any, *, timeout: float | None = None, metadata: Any = None, wait_for_ready: bool | None = None
+        self,
+        request: Any,
+        *,
+        timeout: float | None = None,
+        metadata: Any = None,
+        wait_for_ready: bool | None = None,
     ) -> Any:
         limit = timeout if timeout is not None else _time_left()
         if self._telemetry is not None:
@@ -301,7 +314,10 @@ class _Stream:
         # Writing to a stream that the other side has ended: its status says why.
         code = await self._call.code()
         error = grpc.aio.AioRpcError(
-            code, await self._call.initial_metadata(), await self._call.trailing_metadata(), await self._call.details()
+            code,
+            await self._call.initial_metadata(),
+            await self._call.trailing_metadata(),
+            await self._call.details(),
         )
         return error_from(error, self._method)
 

@@ -20,8 +20,8 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         self._database = database
         self._consumers = consumers
 
-    async def ListDeadLetters(  # noqa: N802
-        self, request: ops_pb2.ListDeadLettersRequest, context: Any
+    async def ListDeadLetters(
+        self, request: ops_pb2.ListDeadLettersRequest, _context: Any
     ) -> ops_pb2.ListDeadLettersResponse:
         """Lists what was given up."""
         size = request.page_size or 50
@@ -30,10 +30,12 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         )
         page = found[:size]
         token = f"{page[-1].event_id}/{page[-1].consumer}" if len(found) > size else ""
-        return ops_pb2.ListDeadLettersResponse(dead_letters=[_message(item) for item in page], next_page_token=token)
+        return ops_pb2.ListDeadLettersResponse(
+            dead_letters=[_message(item) for item in page], next_page_token=token
+        )
 
-    async def ReplayDeadLetter(  # noqa: N802
-        self, request: ops_pb2.ReplayDeadLetterRequest, context: Any
+    async def ReplayDeadLetter(
+        self, request: ops_pb2.ReplayDeadLetterRequest, _context: Any
     ) -> ops_pb2.ReplayDeadLetterResponse:
         """Makes one due at once."""
         if not await replay_dead_letter(self._database, request.consumer, request.event_id):
@@ -43,7 +45,7 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
             )
         return ops_pb2.ReplayDeadLetterResponse()
 
-    async def GetHeads(self, request: ops_pb2.GetHeadsRequest, context: Any) -> ops_pb2.GetHeadsResponse:  # noqa: N802
+    async def GetHeads(self, _request: ops_pb2.GetHeadsRequest, _context: Any) -> ops_pb2.GetHeadsResponse:
         """Counts what waits."""
         schema = self._database.schema
         async with self._database.read() as tx:
@@ -75,13 +77,19 @@ def _after(token: str) -> tuple[str, str] | None:
         return None
     event_id, _, consumer = token.partition("/")
     if not is_uuid(event_id):
-        raise InvalidArgument(reason="PAGE_TOKEN_INVALID", message="page_token is not one that this method gave")
+        raise InvalidArgument(
+            reason="PAGE_TOKEN_INVALID", message="page_token is not one that this method gave"
+        )
     return event_id, consumer
 
 
 def _message(item: DeadLetter) -> ops_pb2.DeadLetter:
     message = ops_pb2.DeadLetter(
-        consumer=item.consumer, event_id=item.event_id, subject=item.subject, attempts=item.attempts, error=item.error
+        consumer=item.consumer,
+        event_id=item.event_id,
+        subject=item.subject,
+        attempts=item.attempts,
+        error=item.error,
     )
     message.first_failed_at.FromDatetime(item.first_failed_at)
     if item.next_attempt_at is not None:

@@ -32,9 +32,13 @@ def verify(token: str, key: str | bytes, *, now: float | None = None) -> princip
     if not hmac.compare_digest(_mac(payload.encode(), _key(key)), signature):
         raise Unauthenticated(reason="PRINCIPAL_INVALID", message="the caller's signature is wrong")
     try:
-        claims = principal_pb2.Principal.FromString(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        claims = principal_pb2.Principal.FromString(
+            base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
+        )
     except Exception as error:
-        raise Unauthenticated(reason="PRINCIPAL_INVALID", message="the caller's claims cannot be read") from error
+        raise Unauthenticated(
+            reason="PRINCIPAL_INVALID", message="the caller's claims cannot be read"
+        ) from error
     _check_time(claims.issued_at, time.time() if now is None else now)
     if claims.kind == principal_pb2.ACTOR_KIND_UNSPECIFIED:
         raise Unauthenticated(reason="PRINCIPAL_INVALID", message="the caller's claims name no kind of actor")

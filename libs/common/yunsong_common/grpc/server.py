@@ -1,6 +1,7 @@
 """The gRPC server of a service: who calls, may it, is the request right; errors with details; time and bounds.
 
-Handlers are wrapped once, when they are registered, instead of passing every call through a chain of interceptors: that costs tens of microseconds less.
+Handlers are wrapped once, when they are registered, instead of passing every call through a chain of interceptors: that costs
+tens of microseconds less.
 """
 
 from __future__ import annotations
@@ -100,7 +101,8 @@ class GrpcServer:
             for name, handlers in recorder.services.items():
                 rules = rules_of(name)
                 wrapped = {
-                    method: self._admission.wrap(handler, rules[method]) for method, handler in handlers.items()
+                    method: self._admission.wrap(handler, rules[method])
+                    for method, handler in handlers.items()
                 }
                 self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, wrapped),))
                 names.append(name)
@@ -126,7 +128,9 @@ class GrpcServer:
 
     async def set_ready(self, ready: bool) -> None:
         """What the health service answers, for the server as a whole and for each service."""
-        status = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
+        status = (
+            health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
+        )
         for name in ("", *self._names):
             await self._health.set(name, status)
 
@@ -168,9 +172,13 @@ class _Admission:
         """The handler with everything around it."""
         serializers = (handler.request_deserializer, handler.response_serializer)
         if handler.request_streaming and handler.response_streaming:
-            return grpc.stream_stream_rpc_method_handler(self._stream(handler.stream_stream, rule), *serializers)
+            return grpc.stream_stream_rpc_method_handler(
+                self._stream(handler.stream_stream, rule), *serializers
+            )
         if handler.response_streaming:
-            return grpc.unary_stream_rpc_method_handler(self._stream(handler.unary_stream, rule), *serializers)
+            return grpc.unary_stream_rpc_method_handler(
+                self._stream(handler.unary_stream, rule), *serializers
+            )
         if handler.request_streaming:
             return grpc.stream_unary_rpc_method_handler(self._unary(handler.stream_unary, rule), *serializers)
         return grpc.unary_unary_rpc_method_handler(self._unary(handler.unary_unary, rule), *serializers)
@@ -228,12 +236,19 @@ class _Admission:
         return serve
 
     def _admit(
-        self, rule: AccessRule, context: grpc.aio.ServicerContext[Any, Any], now: float, *, stream: bool = False
+        self,
+        rule: AccessRule,
+        context: grpc.aio.ServicerContext[Any, Any],
+        now: float,
+        *,
+        stream: bool = False,
     ) -> str:
         """Checks the caller, makes the call current, and gives its traceparent."""
         if self.running > self._max_calls:
             raise ResourceExhausted(
-                reason="TOO_MANY_CALLS", message=f"this process works on {self._max_calls} calls already", retry_after_s=0.5
+                reason="TOO_MANY_CALLS",
+                message=f"this process works on {self._max_calls} calls already",
+                retry_after_s=0.5,
             )
         token = idempotency_key = traceparent = ""
         for key, value in context.invocation_metadata() or ():
@@ -269,7 +284,9 @@ async def _each_checked(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
         yield request
 
 
-async def _bounded(behavior: Callable[..., Any], request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+async def _bounded(
+    behavior: Callable[..., Any], request: Any, context: grpc.aio.ServicerContext[Any, Any]
+) -> Any:
     remaining: float | None = context.time_remaining()
     if remaining is not None:
         return await behavior(request, context)  # gRPC itself ends it at the caller's deadline

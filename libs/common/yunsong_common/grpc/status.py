@@ -66,7 +66,11 @@ def error_from(error: grpc.aio.AioRpcError, method: str = "") -> YunsongError:
 
 
 def _from_status(kind: Kind, status: status_pb2.Status) -> YunsongError:
-    info, request, retry = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
+    info, request, retry = (
+        error_details_pb2.ErrorInfo(),
+        error_details_pb2.BadRequest(),
+        error_details_pb2.RetryInfo(),
+    )
     retry_after_s = None
     for detail in status.details:
         # Unpack leaves a message of another type alone.
@@ -75,7 +79,9 @@ def _from_status(kind: Kind, status: status_pb2.Status) -> YunsongError:
     error = error_of(kind)(
         reason=info.reason,
         message=status.message,
-        violations=[Violation(item.field, item.description, item.reason) for item in request.field_violations],
+        violations=[
+            Violation(item.field, item.description, item.reason) for item in request.field_violations
+        ],
         retry_after_s=retry_after_s,
     )
     error.metadata = dict(info.metadata)

@@ -71,6 +71,8 @@ class _FieldPlan:
 
     name: str
     required: bool
+    # The value that means "not set" where the message cannot tell; None for numbers, whose zero is a value.
+    empty: str | bytes | int | None
     presence: bool  # the message knows whether it was set
     is_list: bool  # repeated, or a map
     is_map: bool
@@ -100,6 +102,7 @@ def _field_plan(field: FieldDescriptor) -> _FieldPlan | None:
     return _FieldPlan(
         name=field.name,
         required=rules.required,
+        empty=_empty(field),
         presence=field.has_presence,
         is_list=field.is_repeated,
         is_map=is_map,
@@ -128,7 +131,9 @@ def _has_rules(descriptor: Descriptor) -> bool:
     return False
 
 
-def _check(message: Message, plan: tuple[_FieldPlan, ...], path: str, found: list[Violation], depth: int) -> None:
+def _check(
+    message: Message, plan: tuple[_FieldPlan, ...], path: str, found: list[Violation], depth: int
+) -> None:
     for field in plan:
         value = getattr(message, field.name)
         if field.is_list:
@@ -139,17 +144,11 @@ def _check(message: Message, plan: tuple[_FieldPlan, ...], path: str, found: lis
                 found.append(Violation(path + field.name, "is required", "REQUIRED"))
         elif field.message is not None:
             _descend(field.message, value, path + field.name, found, depth)
+        elif field.empty is not None and value == field.empty and not field.presence:
+            if field.required:
+                found.append(Violation(path + field.name, "is required", "REQUIRED"))
         else:
-            if field.required and value in ("", b"", 0) and not isinstance(value, (bool, float)) and not field.presence:
-                # A number that is zero counts as not set only where zero is out of bounds anyway; enums and texts always.
-                if isinstance(value, (str, bytes)) or _is_enum(message, field.name):
-                    found.append(Violation(path + field.name, "is required", "REQUIRED"))
-                    continue
-            if value == "" and not field.presence:
-                continue  # not set
-            for check in field.checks:
-                if (problem := check(value)) is not None:
-                    found.append(Violation(path + field.name, problem[1], problem[0]))
+            _run(field.checks, value, path + field.name, found)
 
 
 def _check_list(field: _FieldPlan, value: Any, path: str, found: list[Violation], depth: int) -> None:
@@ -157,9 +156,13 @@ def _check_list(field: _FieldPlan, value: Any, path: str, found: list[Violation]
     if field.required and not count:
         found.append(Violation(path, "is required", "REQUIRED"))
     elif count < field.min_items:
-        found.append(Violation(path, f"has {count} entries; at least {field.min_items} are needed", "TOO_FEW_ITEMS"))
+        found.append(
+            Violation(path, f"has {count} entries; at least {field.min_items} are needed", "TOO_FEW_ITEMS")
+        )
     if field.max_items and count > field.max_items:
-        found.append(Violation(path, f"has {count} entries; at most {field.max_items} are allowed", "TOO_MANY_ITEMS"))
+        found.append(
+            Violation(path, f"has {count} entries; at most {field.max_items} are allowed", "TOO_MANY_ITEMS")
+        )
         return
     if not field.checks and field.message is None:
         return
@@ -167,9 +170,13 @@ def _check_list(field: _FieldPlan, value: Any, path: str, found: list[Violation]
         place = f"{path}[{key}]"
         if field.message is not None:
             _descend(field.message, entry, place, found, depth)
-        for check in field.checks:
-            if (problem := check(entry)) is not None:
-                found.append(Violation(place, problem[1], problem[0]))
+        _run(field.checks, entry, place, found)
+
+
+def _run(checks: tuple[ValueCheck, ...], value: Any, path: str, found: list[Violation]) -> None:
+    found += [
+        Violation(path, problem[1], problem[0]) for check in checks if (problem := check(value)) is not None
+    ]
 
 
 def _descend(descriptor: Descriptor, value: Message, path: str, found: list[Violation], depth: int) -> None:
@@ -255,7 +262,12 @@ def _format(number: int) -> ValueCheck:
 def _is_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and " " not in text and (parts.port or 1) > 0
+        return (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and " " not in text
+            and (parts.port or 1) > 0
+        )
     except ValueError:
         return False
 
@@ -276,19 +288,29 @@ _FORMATS: dict[int, tuple[Callable[[str], Any], str]] = {
     options_pb2.UUID: (is_uuid, "a UUID in its canonical form"),
     options_pb2.EMAIL: (lambda text: len(text) <= 254 and _EMAIL.fullmatch(text), "an e-mail address"),
     options_pb2.URL: (_is_url, "an absolute http or https address"),
-    options_pb2.TIME_ZONE: (lambda text: text in _time_zones(), 'an IANA time zone name such as "Asia/Shanghai"'),
+    options_pb2.TIME_ZONE: (
+        lambda text: text in _time_zones(),
+        'an IANA time zone name such as "Asia/Shanghai"',
+    ),
     options_pb2.LOCALE: (_LOCALE.fullmatch, 'a language tag such as "zh-CN"'),
     options_pb2.DATE: (_is_date, "a date in the form YYYY-MM-DD"),
     options_pb2.TIME_OF_DAY: (_TIME_OF_DAY.fullmatch, "a time of day in the form HH:MM"),
     options_pb2.COLOR: (_COLOR.fullmatch, "a colour in the form #RRGGBB"),
-    options_pb2.SLUG: (_SLUG.fullmatch, 'a name of lower-case letters, digits, "_", "-" and ".", starting with a letter'),
+    options_pb2.SLUG: (
+        _SLUG.fullmatch,
+        'a name of lower-case letters, digits, "_", "-" and ".", starting with a letter',
+    ),
 }
 
 
 def _within_mask(message: Message, found: list[Violation]) -> list[Violation]:
     """Drops what an update does not touch: violations inside the resource that are outside of the mask."""
     mask_field = message.DESCRIPTOR.fields_by_name.get("update_mask")
-    if mask_field is None or mask_field.message_type is None or mask_field.message_type.full_name != "google.protobuf.FieldMask":
+    if (
+        mask_field is None
+        or mask_field.message_type is None
+        or mask_field.message_type.full_name != "google.protobuf.FieldMask"
+    ):
         return found
     paths = list(message.update_mask.paths)  # type: ignore[attr-defined]
     if not paths or "*" in paths:
@@ -318,8 +340,12 @@ def _is_map(field: FieldDescriptor) -> bool:
     return bool(field.message_type is not None and field.message_type.GetOptions().map_entry)
 
 
-def _is_enum(message: Message, name: str) -> bool:
-    return message.DESCRIPTOR.fields_by_name[name].enum_type is not None
+def _empty(field: FieldDescriptor) -> str | bytes | int | None:
+    if field.enum_type is not None:
+        return 0
+    if field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
+        return b"" if field.type == FieldDescriptor.TYPE_BYTES else ""
+    return None
 
 
 def _children(field: FieldDescriptor, value: Any) -> Iterator[Message]:

@@ -3,8 +3,10 @@
 Three modes keep an entity's events in order:
 
     DIRECT    a commit's events are sent at once; confirmations come back later and rows are marked in bulk
-    RELAYING  after any doubt (NATS away, no confirmation, too much unconfirmed) commits only store; the relay sends what is stored, in order
-    HOLDING   the relay is almost through: commits wait in a bounded list while it makes its last pass, then DIRECT goes on with the list
+    RELAYING  after any doubt (NATS away, no confirmation, too much unconfirmed) commits only store; the relay sends
+              what is stored, in order
+    HOLDING   the relay is almost through: commits wait in a bounded list while it makes its last pass, then DIRECT
+              goes on with the list
 
 Nothing here is needed for durability: a row is in PostgreSQL until its confirmation is, and NATS drops what it got twice by the event's id.
 """
@@ -60,7 +62,14 @@ class Publisher:
     """Publishes one service's outbox. `run` works until cancelled; `committed` is the database's listener."""
 
     def __init__(
-        self, database: Database, bus: Bus, *, package: str, metrics: Metrics, clock: Clock | None = None, max_age_days: int = 7
+        self,
+        database: Database,
+        bus: Bus,
+        *,
+        package: str,
+        metrics: Metrics,
+        clock: Clock | None = None,
+        max_age_days: int = 7,
     ) -> None:
         self._database = database
         self._bus = bus
@@ -112,8 +121,9 @@ class Publisher:
     async def replay(self) -> None:
         """Declares the stream when it is missing and fills a new one from the outbox, from the oldest row that is kept.
 
-        Which stream was filled how far is in the table `streams`, known by the stream's time of creation; replicas take turns, so a crash or a second
-        replica neither loses nor reorders anything. Consumers have recorded what they handled, so a replay has no effect twice.
+        Which stream was filled how far is in the table `streams`, known by the stream's time of creation; replicas take turns,
+        so a crash or a second replica neither loses nor reorders anything. Consumers have recorded what they handled, so a
+        replay has no effect twice.
         """
         try:
             info = await call(self._client, f"STREAM.INFO.{self._stream}")
@@ -215,7 +225,9 @@ class Publisher:
         else:
             for sent in self._unconfirmed.values():
                 if sent.waiter is not None and not sent.waiter.done():
-                    sent.waiter.set_exception(Unavailable(reason="NATS_UNAVAILABLE", message="the connection to NATS was lost"))
+                    sent.waiter.set_exception(
+                        Unavailable(reason="NATS_UNAVAILABLE", message="the connection to NATS was lost")
+                    )
             self._unconfirmed.clear()
             self._doubt("the connection to NATS was lost")
 
@@ -260,7 +272,9 @@ class Publisher:
         count = _BATCH
         while count == _BATCH:
             async with self._database.transaction() as tx:
-                rows = await lock_leftovers(tx.raw, self._database.schema, older_than_s=older_than_s, limit=_BATCH)
+                rows = await lock_leftovers(
+                    tx.raw, self._database.schema, older_than_s=older_than_s, limit=_BATCH
+                )
                 count = len(rows)
                 if rows:
                     await self._send_and_confirm(rows)
@@ -273,7 +287,9 @@ class Publisher:
         for row in rows:
             waiter: asyncio.Future[None] = loop.create_future()
             if not self._send(row, waiter):
-                raise Unavailable(reason="NATS_UNAVAILABLE", message="NATS does not take more", retry_after_s=1.0)
+                raise Unavailable(
+                    reason="NATS_UNAVAILABLE", message="NATS does not take more", retry_after_s=1.0
+                )
             waiters.append(waiter)
         done, pending = await asyncio.wait(waiters, timeout=_CONFIRM_S)
         errors = [waiter.exception() for waiter in done]
@@ -320,4 +336,6 @@ class Publisher:
 
 def _refused(msg: Msg) -> Unavailable:
     text = msg.data[:200].decode(errors="replace") or "no stream takes the subject"
-    return Unavailable(reason="NATS_UNAVAILABLE", message=f"JetStream refused an event: {text}", retry_after_s=1.0)
+    return Unavailable(
+        reason="NATS_UNAVAILABLE", message=f"JetStream refused an event: {text}", retry_after_s=1.0
+    )

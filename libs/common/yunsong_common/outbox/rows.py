@@ -7,12 +7,24 @@ import uuid
 from dataclasses import dataclass
 
 from google.protobuf.message import Message
-from sqlalchemy import BigInteger, Column, DateTime, Index, LargeBinary, MetaData, Table, Text, Uuid, func, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Index,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from yunsong_common import telemetry
-from yunsong_common.outbox.subjects import route_of
 from yunsong_common.ids import new_uuid
+from yunsong_common.outbox.subjects import route_of
 
 
 @dataclass(slots=True)

@@ -29,7 +29,13 @@ class Change:
 
 
 async def read_changes(
-    conn: asyncpg.Connection, entity_id: str, after_rev: int, limit: int, *, schema: str | None = None, public: bool = False
+    conn: asyncpg.Connection,
+    entity_id: str,
+    after_rev: int,
+    limit: int,
+    *,
+    schema: str | None = None,
+    public: bool = False,
 ) -> list[Change]:
     """An entity's changes after a revision, oldest first, at most `limit`.
 

@@ -1,7 +1,7 @@
 """From a message's type to its subject.
 
-`yunsong.conversation.v1.MessagePosted` about conversation X travels on `yunsong.conversation.v1.message_posted.X`; a live message `Typing` about
-X on `yunsong.live.v1.typing.X`.
+`yunsong.conversation.v1.MessagePosted` about conversation X travels on `yunsong.conversation.v1.message_posted.X`; a live
+message `Typing` about X on `yunsong.live.v1.typing.X`.
 """
 
 from __future__ import annotations
