@@ -6,7 +6,7 @@ import json
 import sys
 from datetime import datetime
 
-_WIDTH = 15
+_WIDTH = 16
 # Shown at the start of a line, so not among the rest.
 _SHOWN_FIRST = ("time", "timestamp", "level", "service", "logger", "message")
 

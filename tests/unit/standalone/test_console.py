@@ -17,12 +17,12 @@ def test_a_json_record_becomes_a_line_and_other_text_stays(capsys: pytest.Captur
     console.part("router", "Traceback (most recent call last):")
 
     assert capsys.readouterr().out.splitlines() == [
-        "router         | WARNING late queue=a",
-        "router         | Traceback (most recent call last):",
+        "router          | WARNING late queue=a",
+        "router          | Traceback (most recent call last):",
     ]
 
 
 def test_raw_logs_pass_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     Console(raw=True).part("router", '{"message": "late"}')
 
-    assert capsys.readouterr().out == 'router         | {"message": "late"}\n'
+    assert capsys.readouterr().out == 'router          | {"message": "late"}\n'
