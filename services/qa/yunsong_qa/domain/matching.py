@@ -65,7 +65,7 @@ class Matcher:
         plain = normalise(text)
         found: dict[str, Found] = {}
         for start, automaton in self._sets:
-            for index in sorted(automaton.Match(plain)):
+            for index in sorted(automaton.Match(plain) or ()):
                 needle = self._needles[start + index]
                 if needle.owner not in found and (matched := _matched(needle, plain)):
                     found[needle.owner] = Found(needle.owner, matched)

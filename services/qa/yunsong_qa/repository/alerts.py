@@ -69,7 +69,7 @@ async def overdue(
              LIMIT 1) AS message_id
         FROM open JOIN unnest($1::uuid[], $2::int[], $3::int[]) AS rule(id, first_s, next_s)
             ON CASE WHEN is_first THEN first_s ELSE next_s END > 0
-            AND since < $4 - make_interval(secs => CASE WHEN is_first THEN first_s ELSE next_s END)
+            AND since < $4::timestamptz - make_interval(secs => CASE WHEN is_first THEN first_s ELSE next_s END)
         WHERE NOT EXISTS (SELECT FROM alerts
             WHERE alerts.conversation_id = open.conversation_id AND alerts.rule_id = rule.id AND alerts.rev = open.rev)
         ORDER BY since LIMIT $5

@@ -109,7 +109,7 @@ def _rule(row: asyncpg.Record) -> Rule:
         speaker=Speaker(row["speaker"]),
         live_alert=row["live_alert"],
         kind=row["kind"],
-        settings=json.loads(row["settings"]),
+        settings=row["settings"],
     )
 
 
@@ -117,7 +117,7 @@ def _card(row: asyncpg.Record) -> Scorecard:
     return Scorecard(
         id=str(row["id"]),
         name=row["name"],
-        items=[Item(**item) for item in json.loads(row["items"])],
+        items=[Item(**item) for item in row["items"]],
         automatic=row["automatic"],
         queue_ids=[str(queue_id) for queue_id in row["queue_ids"]],
         pass_score=row["pass_score"],
