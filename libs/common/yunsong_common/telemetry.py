@@ -62,6 +62,14 @@ METRICS: dict[str, MetricSpec] = {
             ("task",),
         ),
         MetricSpec(
+            "yunsong_append_batch_size",
+            "histogram",
+            "Messages written in one transaction.",
+            buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000),
+        ),
+        MetricSpec("yunsong_append_seconds", "histogram", "Time for one batch of messages."),
+        MetricSpec("yunsong_conversations", "gauge", "Conversations that are not closed.", ("state",)),
+        MetricSpec(
             "yunsong_channel_deliveries_total", "counter", "Attempts to deliver.", ("channel", "status")
         ),
         MetricSpec(
@@ -75,6 +83,32 @@ METRICS: dict[str, MetricSpec] = {
         MetricSpec("yunsong_channel_sending", "gauge", "Conversations whose messages are being delivered."),
         MetricSpec(
             "yunsong_channel_inbound_total", "counter", "Messages from outside.", ("channel", "outcome")
+        ),
+        MetricSpec("yunsong_router_waiting", "gauge", "Conversations that wait or are offered.", ("queue",)),
+        MetricSpec(
+            "yunsong_router_without_queue", "gauge", "Conversations that wait because there is no queue."
+        ),
+        MetricSpec("yunsong_router_load", "gauge", "Weights that online agents hold."),
+        MetricSpec("yunsong_router_capacity", "gauge", "Weights that online agents can hold."),
+        MetricSpec("yunsong_router_assignments_total", "counter", "Conversations that agents got."),
+        MetricSpec(
+            "yunsong_router_wait_seconds",
+            "histogram",
+            "Time that a conversation waited for its agent.",
+            buckets=(0.1, 0.5, 1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 14400),
+        ),
+        MetricSpec("yunsong_router_plan_seconds", "histogram", "Time to plan a routing group and write it."),
+        MetricSpec("yunsong_router_placements_total", "counter", "Items that plans gave to agents."),
+        MetricSpec(
+            "yunsong_router_command_failures_total",
+            "counter",
+            "Intents that the conversation service did not answer.",
+        ),
+        MetricSpec(
+            "yunsong_router_strategy_failures_total",
+            "counter",
+            "Plans that a plugin's strategy failed.",
+            ("strategy",),
         ),
     )
 }

@@ -1,0 +1,1 @@
+"""The rules of contacts, conversations and messages. Pure: no I/O, no framework, no wire format."""

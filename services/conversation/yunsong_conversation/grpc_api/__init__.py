@@ -1,0 +1,15 @@
+"""The contract's services: proto to domain and back, no rules."""
+
+from yunsong_conversation.grpc_api.contact import ContactServicer
+from yunsong_conversation.grpc_api.contact_door import ContactConversationServicer
+from yunsong_conversation.grpc_api.conversation import ConversationServicer
+from yunsong_conversation.grpc_api.internal import InternalServicer
+from yunsong_conversation.grpc_api.taxonomy import TaxonomyServicer
+
+__all__ = [
+    "ContactConversationServicer",
+    "ContactServicer",
+    "ConversationServicer",
+    "InternalServicer",
+    "TaxonomyServicer",
+]

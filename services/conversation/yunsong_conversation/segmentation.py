@@ -1,0 +1,66 @@
+"""Words for full-text search, Chinese and English, from text of any kind. Pure functions; some 10 µs for a short message."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+import rjieba
+import snowballstemmer  # type: ignore[import-untyped]
+
+_WORD = re.compile(r"\w+")
+_LATIN = re.compile(r"[a-z]+")
+_STEMMER = snowballstemmer.stemmer("english")
+_TERM_LENGTH = 64
+_TERMS = 2000  # of one message
+
+
+@lru_cache(maxsize=20_000)
+def _stem(word: str) -> str:
+    return str(_STEMMER.stemWord(word))
+
+
+def index_terms(text: str) -> list[str]:
+    """The terms a text is found by. Chinese words also give the shorter words they hold; English words are stemmed."""
+    return _terms(rjieba.cut_for_search(_folded(text)))
+
+
+def query_terms(query: str) -> list[str]:
+    """The terms that must all occur in what a query finds; empty when the query has no word."""
+    return _terms(rjieba.cut(_folded(query)))
+
+
+def grams(text: str) -> list[str]:
+    """Every piece of one to three characters, for looking a contact up by a part of a name, an address or a number."""
+    pieces: dict[str, None] = {}
+    for word in _folded(text).split():
+        for size in (1, 2, 3):
+            for start in range(len(word) - size + 1):
+                pieces[word[start : start + size]] = None
+    return list(pieces)
+
+
+def query_grams(query: str) -> list[str]:
+    """The longest pieces that every match of the query has."""
+    pieces: dict[str, None] = {}
+    for word in _folded(query).split():
+        size = min(3, len(word))
+        for start in range(len(word) - size + 1):
+            pieces[word[start : start + size]] = None
+    return list(pieces)
+
+
+def _folded(text: str) -> str:
+    # Full-width letters and digits are common in Chinese input; NUL cannot be stored.
+    return unicodedata.normalize("NFKC", text).lower().replace("\0", " ")
+
+
+def _terms(words: list[str]) -> list[str]:
+    terms: dict[str, None] = {}
+    for part in words:
+        for word in _WORD.findall(part):
+            terms[_stem(word) if _LATIN.fullmatch(word) else word[:_TERM_LENGTH]] = None
+            if len(terms) >= _TERMS:
+                return list(terms)
+    return list(terms)
