@@ -1,0 +1,1 @@
+"""Who takes what, and when: pure rules, no input or output."""

@@ -1,0 +1,193 @@
+"""Plans one routing group: what waits, who is free, who gets what; written in the same transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import itertools
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from yunsong.router.v1 import events_pb2
+from yunsong_common.db import Database, Transaction
+from yunsong_common.ids import new_id
+from yunsong_plugin_api import PluginRunner
+from yunsong_router.domain.model import ItemState, Queue, WorkItem
+from yunsong_router.domain.planning import Placement, Planner, QueueRules
+from yunsong_router.handlers import assigning, feed, transitions
+from yunsong_router.handlers.strategies import Strategies
+from yunsong_router.repository import commands, planning, queues, triggers
+from yunsong_router.repository.commands import Command
+from yunsong_router.repository.items import item_of
+from yunsong_router.repository.planning import Candidate
+
+LOG = logging.getLogger(__name__)
+
+# A plan of a page this long holds up the event loop for some milliseconds; longer ones go to a thread.
+_SHORT_PAGE = 100
+_LONGEST_PAGE = 4000
+# A strategy of a plugin has so long for one page.
+_PLUGIN_S = 1.0
+# So few intents are run by who planned them, without being read back; more are read by whoever has room.
+_HAND_OVER = 64
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of planning a group."""
+
+    placed: int = 0
+    again: bool = False  # something was left that another plan may place
+    locked_out: bool = False  # another replica plans the group
+    to_run: list[Command] = field(default_factory=list)  # intents that the caller runs now
+
+
+async def plan_group(
+    database: Database, group_id: str, strategies: Strategies, runner: PluginRunner, *, limit: int = 2000
+) -> Outcome:
+    """Plans a group once, at most `limit` assignments. Raises `StrategyFailed` when a plugin's strategy does; nothing is written then."""
+    async with database.transaction() as tx:
+        if not await planning.try_lock_group(tx, group_id):
+            return Outcome(locked_out=True)
+        await triggers.take(tx, group_id)
+        now = await tx.now()
+        by_id = {queue.id: queue for queue in await queues.of_group(tx, group_id)}
+        planner, candidates, cut = await _place(tx, by_id, now, strategies, runner, limit)
+        outcome = await _write(tx, by_id, planner.placements, candidates, now)
+        if cut or outcome.again:
+            outcome.again = True
+            await triggers.raise_for_queues(tx, [next(iter(by_id))])
+    return outcome
+
+
+async def _place(
+    tx: Transaction,
+    by_id: dict[str, Queue],
+    now: dt.datetime,
+    strategies: Strategies,
+    runner: PluginRunner,
+    limit: int,
+) -> tuple[Planner, dict[str, Candidate], bool]:
+    """Reads agents, then items page by page as long as somebody has room for them. The last value: the limit cut it short."""
+    required = await planning.required_items(tx, by_id, now)
+    agents = await planning.online_agents(
+        tx, list(by_id), [c.item.required_agent_id for c in required if c.item.required_agent_id is not None]
+    )
+    rules = {queue.id: _rules(queue, strategies) for queue in by_id.values()}
+    planner = Planner.over(agents, rules, now.timestamp())
+    candidates = {c.item.id: c for c in required}
+    _place_page(planner, required)
+    for _, tier in itertools.groupby(by_id.values(), key=lambda queue: queue.priority):
+        queue_ids, after = [queue.id for queue in tier], None
+        foreign = any(not strategies.is_built_in(by_id[queue_id].strategy) for queue_id in queue_ids)
+        while serving := [queue_id for queue_id in queue_ids if planner.serves(queue_id)]:
+            if len(planner.placements) >= limit:
+                return planner, candidates, True
+            size = min(max(2 * planner.room, 20), _LONGEST_PAGE, limit - len(planner.placements))
+            page = await planning.next_items(tx, serving, by_id, now, after, size)
+            candidates.update((c.item.id, c) for c in page)
+            if foreign:
+                await strategies.guarded(runner, _PLUGIN_S, _place_page, planner, page)
+            elif len(page) > _SHORT_PAGE:
+                await asyncio.to_thread(_place_page, planner, page)
+            else:
+                _place_page(planner, page)
+            if len(page) < size:
+                break
+            after = page[-1].place
+    return planner, candidates, False
+
+
+def _place_page(planner: Planner, page: Iterable[Candidate]) -> None:
+    for candidate in page:
+        if planner.room <= 0:
+            return
+        planner.place(candidate.item)
+
+
+def _rules(queue: Queue, strategies: Strategies) -> QueueRules:
+    return QueueRules(
+        id=queue.id,
+        strategy=strategies.get(queue.strategy),
+        priority=queue.priority,
+        last_served_agent_id=queue.last_served_agent_id,
+        settles=strategies.is_built_in(queue.strategy),
+    )
+
+
+async def _write(
+    tx: Transaction,
+    by_id: dict[str, Queue],
+    placements: Sequence[Placement],
+    candidates: dict[str, Candidate],
+    now: dt.datetime,
+) -> Outcome:
+    """Writes what still holds: agents and items were read without locks, so both are looked at again under them."""
+    if not placements:
+        return Outcome()
+    locked = await planning.lock_agents(tx, list({p.agent_id for p in placements}))
+    room = {agent_id: room for agent_id, (_, room) in locked.items()}
+    waiting = await planning.lock_waiting(tx, [candidates[p.item_id] for p in placements])
+    kept: list[Placement] = []
+    for placement in placements:
+        if placement.item_id in waiting and room.get(placement.agent_id, 0) >= placement.weight:
+            room[placement.agent_id] -= placement.weight
+            kept.append(placement)
+    names = {agent_id: name for agent_id, (name, _) in locked.items()}
+    to_run = await _write_kept(tx, by_id, names, kept, now) if kept else []
+    return Outcome(placed=len(kept), again=len(kept) < len(placements), to_run=to_run)
+
+
+async def _write_kept(
+    tx: Transaction,
+    by_id: dict[str, Queue],
+    names: dict[str, str],
+    kept: Sequence[Placement],
+    now: dt.datetime,
+) -> list[Command]:
+    rows = await planning.write_assignments(
+        tx,
+        [p.item_id for p in kept],
+        [p.agent_id for p in kept],
+        [new_id() for _ in kept],
+        [_offer_until(by_id[p.queue_id], now) for p in kept],
+    )
+    await planning.write_turns(
+        tx,
+        {p.agent_id: now + dt.timedelta(microseconds=index) for index, p in enumerate(kept)},
+        {p.queue_id: p.agent_id for p in kept},
+    )
+    intents: list[Command] = []
+    offers: list[events_pb2.AgentFeedChanged] = []
+    for item in map(item_of, rows):
+        assert item.agent_id is not None
+        if item.offer_expires_at is None:
+            intents.append(_intent(item, names[item.agent_id]))
+        else:
+            offers.append(feed.about_item(item.agent_id, feed.OFFERED, item, "offered"))
+            await transitions.announce(tx, item, ItemState.WAITING, "offered")
+    hand_over = len(intents) <= _HAND_OVER
+    if intents:
+        await commands.add(tx, intents, claimed=hand_over)
+    await feed.write(tx, offers)
+    return intents if hand_over else []
+
+
+def _intent(item: WorkItem, agent_name: str) -> Command:
+    assert item.assignment_id is not None
+    return Command(
+        id=item.assignment_id,
+        kind="assign",
+        work_item_id=item.id,
+        conversation_id=item.conversation_id,
+        epoch=item.epoch,
+        reason="assigned",
+        agent_id=item.agent_id,
+        agent_name=agent_name,
+        queue_id=item.queue_id,
+    )
+
+
+def _offer_until(queue: Queue, now: dt.datetime) -> dt.datetime | None:
+    return assigning.offer_until(now, queue.offer_timeout_s) if queue.requires_accept else None
