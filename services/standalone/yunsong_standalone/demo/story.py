@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import secrets
-import time
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from yunsong_standalone.demo.cast import Cast, expect_same, new_id, said, text_content
 from yunsong_standalone.demo.door import DemoFailed, Door, Screen
-from yunsong_standalone.demo.stage import Person, Stage
-from yunsong_standalone.demo.transcript import Transcript
+from yunsong_standalone.demo.stage import Person
 
-_SETTLES_WITHIN_S = 20.0
-_ASK_AGAIN_S = 0.2
 _CSAT = 5
 
 
-class Story:
+class Story(Cast):
     """Plays on a stage; every step checks what each side sees, and raises DemoFailed when it is not so."""
-
-    def __init__(self, stage: Stage, transcript: Transcript) -> None:
-        self._stage = stage
-        self._script = stage.script
-        self._show = transcript
-        self._screens: list[Screen] = []
-        self._doors: list[Door] = []
-        self._contact: Door
-        self._phone: Screen
-        self.conversation_id = ""
 
     async def play(self) -> None:
         try:
@@ -41,10 +25,7 @@ class Story:
             await self._inspection()
             await self._report()
         finally:
-            for screen in self._screens:
-                await screen.close()
-            for door in self._doors:
-                await door.close()
+            await self.leave()
 
     async def _bot_answers(self) -> None:
         self._show.chapter("1. A contact asks, in other words than the knowledge base, and the bot answers")
@@ -58,14 +39,14 @@ class Story:
         self._contact = Door(self._stage.admin.url, session["access_token"])
         self._doors.append(self._contact)
         self._phone = await self._screen(self._contact)
-        sent = await self._phone.ask("send", client_id=_new_id(), content=_text(contact["question"]))
+        sent = await self._phone.ask("send", client_id=new_id(), content=text_content(contact["question"]))
         self.conversation_id = sent["conversation_id"]
         self._show.says(contact["name"], contact["question"])
         answer = await self._on_phone(
             "message_posted", lambda m: m["author_kind"] == "bot", "the bot's answer"
         )
-        self._show.says("bot", _said(answer))
-        _same(_said(answer), self._script["knowledge"]["answer"], "the bot's answer")
+        self._show.says("bot", said(answer))
+        expect_same(said(answer), self._script["knowledge"]["answer"], "the bot's answer")
 
     async def _handoff(self) -> None:
         self._show.chapter("2. The contact asks for a person and sees its place in the queue")
@@ -73,8 +54,8 @@ class Story:
         await self._phone.ask(
             "send",
             conversation_id=self.conversation_id,
-            client_id=_new_id(),
-            content=_text(contact["handoff"]),
+            client_id=new_id(),
+            content=text_content(contact["handoff"]),
         )
         self._show.says(contact["name"], contact["handoff"])
         place = await self._on_phone(
@@ -92,7 +73,7 @@ class Story:
         desk = await self._at_work(agent)
         await self._assigned(desk, agent)
         history = await agent.door.call("GET", f"/conversations/{self.conversation_id}/messages")
-        texts = [_said(message) for message in history["messages"]]
+        texts = [said(message) for message in history["messages"]]
         for wanted in (self._script["contact"]["question"], self._script["knowledge"]["answer"]):
             if wanted not in texts:
                 raise DemoFailed(f"{agent.name} does not see {wanted!r} in the history: {texts}")
@@ -177,14 +158,14 @@ class Story:
             f"/contact/conversations/{self.conversation_id}:rate",
             {"score": _CSAT, "comment": contact["comment"]},
         )
-        _same(rated["csat_score"], _CSAT, "the rating")
+        expect_same(rated["csat_score"], _CSAT, "the rating")
         self._show.says(contact["name"], f"{'★' * _CSAT} {contact['comment']}")
 
     async def _inspection(self) -> None:
         self._show.chapter("6. The closed conversation is inspected at once")
         wanted = 100 - self._script["scorecard"]["points"]
         found = await self._settles(self._find_inspection, "the inspection")
-        _same(found["score"], wanted, "the inspection's score")
+        expect_same(found["score"], wanted, "the inspection's score")
         self._show.sees("qa", f"score {found['score']}, {found['scorecard_name']}")
         for hit in found["hits"]:
             self._show.sees("qa", f"{hit['rule_name']}: {hit['matched']!r} in message {hit['message_id']}")
@@ -212,102 +193,10 @@ class Story:
             },
         )
         row = summary["rows"][0]
-        _same(row["conversations"], 1, "conversations in the queue's report")
+        expect_same(row["conversations"], 1, "conversations in the queue's report")
         self._show.sees(
             "report", f"the queue today: {row['conversations']} conversation, CSAT {row['csat_avg']:.1f}"
         )
-
-    # What people do and see
-
-    async def _screen(self, door: Door) -> Screen:
-        screen = await Screen.open(door)
-        self._screens.append(screen)
-        return screen
-
-    async def _at_work(self, person: Person) -> Screen:
-        """The agent's desk: a socket, the feed, online."""
-        desk = await self._screen(person.door)
-        await desk.ask("subscribe", topic="feed", after_rev=0)
-        await desk.ask("presence", presence="online")
-        self._show.sees(person.name, "online")
-        return desk
-
-    async def _assigned(self, desk: Screen, person: Person) -> None:
-        await desk.until(
-            lambda frame: (
-                frame.get("event") == "agent_feed_changed"
-                and frame["data"].get("work_item", {}).get("conversation_id") == self.conversation_id
-                and frame["data"]["work_item"].get("state") == "assigned"
-            ),
-            f"the assignment to {person.name}",
-        )
-
-        async def active() -> Any:
-            seen = await self._stage.admin.call("GET", f"/conversations/{self.conversation_id}")
-            return seen if seen["state"] == "active" and seen.get("assignee_id") == person.id else None
-
-        await self._settles(active, f"the conversation of {person.name}")
-        await desk.ask("subscribe", topic="conversation", id=self.conversation_id, after_rev=0)
-        self._show.sees(person.name, "has the conversation")
-
-    async def _agent_says(self, desk: Screen, agent: Person, text: str) -> Any:
-        await desk.ask("send", conversation_id=self.conversation_id, client_id=_new_id(), content=_text(text))
-        self._show.says(agent.name, text)
-        seen = await self._on_phone("message_posted", lambda m: _said(m) == text, f"{text!r}")
-        _same(seen["author_name"], agent.name, "the name that the contact sees")
-        return seen
-
-    async def _contact_says(self, text: str, desk: Screen) -> Any:
-        await self._phone.ask(
-            "send", conversation_id=self.conversation_id, client_id=_new_id(), content=_text(text)
-        )
-        self._show.says(self._script["contact"]["name"], text)
-        return await self._on_desk(desk, text)
-
-    async def _internal(
-        self, desk: Screen, author: Person, text: str, reader: Screen, **members: object
-    ) -> None:
-        await desk.ask(
-            "send",
-            conversation_id=self.conversation_id,
-            client_id=_new_id(),
-            content=_text(text),
-            visibility="internal",
-            **members,
-        )
-        self._show.says(f"({author.name})", text)
-        await self._on_desk(reader, text)
-
-    async def _on_desk(self, desk: Screen, text: str) -> Any:
-        data = await desk.event(
-            self.conversation_id,
-            "message_posted",
-            lambda d: _said(d["message"]) == text,
-            f"{text!r} on a desk",
-        )
-        return data["message"]
-
-    async def _on_phone(self, event: str, check: Callable[[Any], bool], what: str) -> Any:
-        return await self._phone.event(self.conversation_id, event, check, what)
-
-    async def _alert(self) -> Any:
-        frame = await self._alerts.until(
-            lambda frame: (
-                frame.get("event") == "alert_raised"
-                and frame["data"].get("alert", {}).get("conversation_id") == self.conversation_id
-            ),
-            "the live alert",
-        )
-        return frame["data"]["alert"]
-
-    async def _contact_saw_nothing_internal(self, *internal: str) -> None:
-        seen = await self._contact.call("GET", f"/contact/conversations/{self.conversation_id}/messages")
-        texts = [_said(message) for message in seen["messages"]]
-        texts += [str(frame) for frame in self._phone.frames]
-        for secret in internal:
-            if any(secret in text for text in texts):
-                raise DemoFailed(f"the contact sees what is internal: {secret!r}")
-        self._show.sees(self._script["contact"]["name"], "no note and no whisper")
 
     async def _find_inspection(self) -> Any:
         found = await self._stage.admin.call("GET", "/qa/inspections", conversation_id=self.conversation_id)
@@ -320,32 +209,3 @@ class Story:
         figures: dict[str, Any] = next(iter(found.get("conversations", ())), {})
         complete = figures.get("csat_score") == _CSAT and "inspection_score" in figures
         return figures if complete else None
-
-    async def _settles(self, find: Callable[[], Awaitable[Any]], what: str) -> Any:
-        """What `find` gives once it gives something: facts reach reports a moment after they happened."""
-        deadline = time.monotonic() + _SETTLES_WITHIN_S
-        while True:
-            found = await find()
-            if found is not None:
-                return found
-            if time.monotonic() > deadline:
-                raise DemoFailed(f"{what} did not come within {_SETTLES_WITHIN_S:g} s")
-            await asyncio.sleep(_ASK_AGAIN_S)
-
-
-def _new_id() -> str:
-    return secrets.token_hex(12)
-
-
-def _text(text: str) -> dict[str, Any]:
-    return {"text": {"text": text}}
-
-
-def _said(message: dict[str, Any]) -> str:
-    content = message.get("content") or {}
-    return str(content.get("text", {}).get("text", ""))
-
-
-def _same(found: object, wanted: object, what: str) -> None:
-    if found != wanted:
-        raise DemoFailed(f"{what} is {found!r}, expected {wanted!r}")
