@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from yunsong_bot import resources
-from yunsong_bot.domain.analysis import Analyzer, Lexicon, tokens
+from yunsong_bot.domain.analysis import Analyzer, Lexicon, is_stop, tokens
 
 ANALYZER = resources.analyzer()
 
@@ -55,9 +55,10 @@ def test_names_of_a_class_share_its_term_and_keep_their_own() -> None:
     assert beijing != shanghai
 
 
-def test_stop_words_carry_nothing() -> None:
-    assert ANALYZER.terms("请问你们可以吗") == ()
-    assert ANALYZER.terms("could you please") == ()
+def test_stop_words_are_marked() -> None:
+    assert all(is_stop(term) for term in ANALYZER.terms("请问你们可以吗"))
+    assert all(is_stop(term) for term in ANALYZER.terms("could you please"))
+    assert not any(is_stop(term) for term in ANALYZER.terms("refund"))
 
 
 def test_every_term_tells_the_words_it_stands_for() -> None:

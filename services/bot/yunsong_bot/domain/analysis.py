@@ -37,6 +37,7 @@ class Analyzer:
 
     Han text is segmented into words, and each word of several characters also gives its characters (marked
     with a leading "·"), so that 退回去 and 退货 have something in common. Other words are stemmed as English.
+    Stop words are marked with a leading "'".
     """
 
     lexicon: Lexicon
@@ -50,7 +51,7 @@ class Analyzer:
             self._meanings |= {_joined(tokens(expression)): f"{mark}{number}" for expression in members}
 
     def terms(self, text: str) -> tuple[str, ...]:
-        """The distinct terms of `text` that carry meaning, in the order of their first occurrence."""
+        """The distinct terms of `text`, in the order of their first occurrence."""
         return tuple(self.surfaces(text))
 
     def surfaces(self, text: str) -> dict[str, str]:
@@ -64,7 +65,9 @@ class Analyzer:
             if term.startswith("~"):
                 # The name itself tells members of a class apart, but says less than a word.
                 found |= {term: surface, f"·{surface}": surface}
-            elif term:
+            elif not term:
+                found[f"'{surface}"] = surface
+            else:
                 found[term] = surface
                 found |= {f"·{char}": surface for char in self._parts(surface)}
             at += length
@@ -97,6 +100,11 @@ def tokens(text: str) -> list[str]:
 def is_part(term: str) -> bool:
     """Whether the term is one character of a word, or one name of its class: it says less than a word."""
     return term.startswith("·")
+
+
+def is_stop(term: str) -> bool:
+    """Whether the term is a stop word: it only tells apart what is alike otherwise."""
+    return term.startswith("'")
 
 
 def _joined(words: Sequence[str]) -> str:

@@ -13,16 +13,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from yunsong_bot.domain.analysis import Analyzer, is_part
+from yunsong_bot.domain.analysis import Analyzer, is_part, is_stop
 from yunsong_bot.domain.knowledge import Entry
 from yunsong_bot.domain.ranking import Candidate
 
 _K1 = 1.2
 _B = 0.5
 _ANSWER_WEIGHT = 0.4  # what only the answer says, against what a phrasing says
-_PART_WEIGHT = 0.2  # a shared character against a shared word
+_PART_WEIGHT = 0.1  # a shared character against a shared word
+_STOP_WEIGHT = 0.1  # a shared "how" or "can I": it tells apart what is alike otherwise
 _COVERAGE_SHARE = 0.4  # of the confidence; the rest is the likeness to the closest phrasing
 _QUESTION_SHARE = 0.3  # of the length in that likeness; the rest is the phrasing's
+_SAME = 1 - 1e-9
 _MAX_POSTINGS = 6_000  # read per question; the rarest terms are read first
 
 
@@ -61,7 +63,8 @@ class LexicalIndex:
         return self._count
 
     def rank(self, question: str, limit: int) -> list[Candidate]:
-        postings = [found for term in self._analyzer.terms(question) if (found := self._postings.get(term))]
+        terms = [term for term in self._analyzer.terms(question) if not is_stop(term)]
+        postings = [found for term in terms if (found := self._postings.get(term))]
         postings.sort(key=lambda found: len(found[0]))
         scores: dict[int, float] = {}
         read = 0
@@ -88,7 +91,10 @@ class LexicalIndex:
         return sorted(scored, key=lambda candidate: -candidate.score)
 
     def _confidence(self, asked: Mapping[str, float], total: float, entry: AnalyzedEntry) -> float:
-        """How much of the question the entry knows, and how much of its closest phrasing was asked."""
+        """How much of the question the entry knows, and how much of its closest phrasing was asked.
+
+        1 for a phrasing word for word; else less for a question that says less than one rare word does.
+        """
         known = set().union(*entry.phrasings)
         answer = set(entry.answer)
         covered = sum(
@@ -97,7 +103,9 @@ class LexicalIndex:
             if term in known or term in answer
         )
         closest = max((self._likeness(asked, total, phrasing) for phrasing in entry.phrasings), default=0.0)
-        return _COVERAGE_SHARE * covered / total + (1 - _COVERAGE_SHARE) * closest
+        if closest >= _SAME:
+            return 1.0
+        return min(1.0, total) * (_COVERAGE_SHARE * covered / total + (1 - _COVERAGE_SHARE) * closest)
 
     def _likeness(self, asked: Mapping[str, float], total: float, phrasing: tuple[str, ...]) -> float:
         shared = sum(asked[term] for term in phrasing if term in asked)
@@ -110,7 +118,7 @@ class LexicalIndex:
         # From 0 (every entry has the term) to 1 (at most one has), so that size cancels out.
         rarity = math.log(1 + (self._count - found + 0.5) / (found + 0.5))
         most = math.log(1 + (self._count + 0.5) / 0.5)
-        return rarity / most * (_PART_WEIGHT if is_part(term) else 1.0)
+        return rarity / most * _share(term)
 
     def _weight(self, term: str) -> float:
         known = self._importance.get(term)
@@ -124,10 +132,18 @@ class LexicalIndex:
         for number, (terms, length) in enumerate(zip(frequencies, lengths, strict=True)):
             norm = _K1 * (1 - _B + _B * length / average)
             for term, frequency in terms.items():
+                if is_stop(term):
+                    continue
                 numbers, impacts = postings.setdefault(term, (array("I"), array("f")))
                 numbers.append(number)
                 impacts.append(self._weight(term) * frequency * (_K1 + 1) / (frequency + norm))
         return postings
+
+
+def _share(term: str) -> float:
+    if is_stop(term):
+        return _STOP_WEIGHT
+    return _PART_WEIGHT if is_part(term) else 1.0
 
 
 def _asked_terms(entry: AnalyzedEntry) -> set[str]:
