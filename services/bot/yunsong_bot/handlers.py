@@ -62,8 +62,7 @@ class Bot:
     async def answer(self, asked: Asked) -> None:
         """Answers, offers, admits a miss or hands off."""
         async with self.database.read() as tx:
-            decision = await repository.read_decision(tx, asked.conversation_id, asked.rev)
-            known = await repository.read_dialogue(tx, asked.conversation_id)
+            known, decision = await repository.read_dialogue(tx, asked.conversation_id, asked.rev)
         await self._act(asked, decision or await self._decide(asked, known))
 
     async def _decide(self, asked: Asked, known: StoredDialogue) -> Decision:
@@ -73,12 +72,11 @@ class Bot:
 
         async def settle(tx: Transaction) -> Decision:
             locked = await repository.lock_dialogue(tx, asked.conversation_id)
-            decided = await repository.read_decision(tx, asked.conversation_id, asked.rev)
-            if decided is not None:
-                return decided
             decision, after = decide(results, locked.dialogue, edition.limits)
+            earlier = await repository.write_decision(tx, asked.conversation_id, asked.rev, decision)
+            if earlier is not None:
+                return earlier
             await repository.write_dialogue(tx, asked.conversation_id, StoredDialogue(after, states))
-            await repository.write_decision(tx, asked.conversation_id, asked.rev, decision)
             tx.emit(await _handled(tx, asked, decision), rev=asked.rev)
             return decision
 

@@ -184,16 +184,24 @@ async def write_settings(tx: Transaction, settings: BotSettings, sealed_secret: 
     )
 
 
-async def read_dialogue(tx: Transaction, conversation_id: str) -> StoredDialogue:
+async def read_dialogue(
+    tx: Transaction, conversation_id: str, rev: int
+) -> tuple[StoredDialogue, Decision | None]:
+    """Where the conversation stands, and what was decided about the message of that revision, if it was."""
     row = await tx.raw.fetchrow(
-        "SELECT misses, offered, skill_states FROM dialogues WHERE conversation_id = $1",
+        "SELECT misses, offered, skill_states, decision FROM dialogues "
+        "LEFT JOIN turns ON turns.conversation_id = dialogues.conversation_id AND turns.rev = $2 "
+        "WHERE dialogues.conversation_id = $1",
         uuid.UUID(conversation_id),
+        rev,
     )
-    return _dialogue(row) if row is not None else StoredDialogue()
+    if row is None:
+        return StoredDialogue(), None
+    return _dialogue(row), _decision(row["decision"])
 
 
 async def lock_dialogue(tx: Transaction, conversation_id: str) -> StoredDialogue:
-    """As `read_dialogue`; no other replica moves the dialogue on before the transaction ends."""
+    """Where the conversation stands; no other replica moves it on before the transaction ends."""
     # A conversation without a row yet has nothing to lock, so it gets one.
     row = await tx.raw.fetchrow(
         "INSERT INTO dialogues (conversation_id, misses, offered, skill_states) VALUES ($1, 0, false, '{}') "
@@ -217,21 +225,22 @@ async def write_dialogue(tx: Transaction, conversation_id: str, stored: StoredDi
     )
 
 
-async def read_decision(tx: Transaction, conversation_id: str, rev: int) -> Decision | None:
-    """What was decided about the message of that revision; None while nothing was."""
-    decision = await tx.raw.fetchval(
-        "SELECT decision FROM turns WHERE conversation_id = $1 AND rev = $2", uuid.UUID(conversation_id), rev
-    )
-    return _decision(_json(decision)) if decision is not None else None
-
-
-async def write_decision(tx: Transaction, conversation_id: str, rev: int, decision: Decision) -> None:
-    """Writes a decision in a dialogue that `lock_dialogue` has locked."""
-    await tx.raw.execute(
-        "INSERT INTO turns (conversation_id, rev, decision) VALUES ($1, $2, $3::text::jsonb)",
-        uuid.UUID(conversation_id),
+async def write_decision(
+    tx: Transaction, conversation_id: str, rev: int, decision: Decision
+) -> Decision | None:
+    """Writes a decision in a dialogue that `lock_dialogue` has locked; gives the one that was there before, if any."""
+    key = uuid.UUID(conversation_id)
+    written = await tx.raw.fetchval(
+        "INSERT INTO turns (conversation_id, rev, decision) VALUES ($1, $2, $3::text::jsonb) "
+        "ON CONFLICT DO NOTHING RETURNING true",
+        key,
         rev,
         json.dumps(asdict(decision)),
+    )
+    if written:
+        return None
+    return _decision(
+        await tx.raw.fetchval("SELECT decision FROM turns WHERE conversation_id = $1 AND rev = $2", key, rev)
     )
 
 
@@ -294,8 +303,11 @@ def _dialogue(row: asyncpg.Record) -> StoredDialogue:
     )
 
 
-def _decision(stored: Mapping[str, Any]) -> Decision:
-    return Decision(**{**stored, "kind": Kind(stored["kind"]), "buttons": tuple(stored["buttons"])})
+def _decision(stored: Any) -> Decision | None:
+    if stored is None:
+        return None
+    values = _json(stored)
+    return Decision(**{**values, "kind": Kind(values["kind"]), "buttons": tuple(values["buttons"])})
 
 
 def _json(value: Any) -> Any:

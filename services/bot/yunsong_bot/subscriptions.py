@@ -31,6 +31,7 @@ def subscriptions(bot: Bot) -> list[Subscription[Any]]:
             consumer=_ANSWERING,
             start="new",
             transactional=False,
+            concurrency=64,
         ),
         Subscription(
             event_type=events_pb2.ContactErased, handler=_on_contact_erased, consumer=_FORGETTING, start="new"
