@@ -9,6 +9,8 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from yunsong_common.settings import ServiceSettings
 
 _KEY_LENGTH = 32
+# An attempt ends this much after its time-out at the latest, and is then recorded.
+_LEASE_MARGIN_S = 5.0
 
 
 class ChannelAdapterSettings(ServiceSettings):
@@ -32,6 +34,9 @@ class ChannelAdapterSettings(ServiceSettings):
     retry_max_s: float = Field(default=1800.0, ge=0.01, le=86_400)
     # How long one attempt may take, in seconds, connecting and answering included.
     send_timeout_s: float = Field(default=10.0, ge=0.5, le=60)
+    # How long a conversation's deliveries stay with a process that gives no sign of life, in seconds: a crash holds
+    # them up that long.
+    lease_s: float = Field(default=40.0, ge=1, le=600)
     # Deliveries that are done stay this long.
     delivery_days: int = Field(default=30, ge=1, le=3650)
 
@@ -56,13 +61,14 @@ class ChannelAdapterSettings(ServiceSettings):
             raise ValueError("DELIVERY_DAYS must be at least OUTBOX_DAYS")
         return self
 
+    @model_validator(mode="after")
+    def _lease_outlasts_an_attempt(self) -> Self:
+        if self.lease_s < self.send_timeout_s + _LEASE_MARGIN_S:
+            raise ValueError(f"LEASE_S must be at least SEND_TIMEOUT_S + {_LEASE_MARGIN_S:g}")
+        return self
+
     @property
     def previous_keys(self) -> tuple[str, ...]:
         """The keys of before, newest first."""
         keys = (key.strip() for key in self.previous_encryption_keys.get_secret_value().split(","))
         return tuple(key for key in keys if key)
-
-    @property
-    def lease_s(self) -> float:
-        """How long a conversation's lane stays with one process: longer than an attempt can take."""
-        return self.send_timeout_s * 2 + 20

@@ -57,7 +57,8 @@ async def insert(tx: Transaction, new: Sequence[NewDelivery]) -> int:
         "SELECT d, i, c, m, r, 'QUEUED', b, $7, $7 "
         "FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::jsonb[]) "
         "AS t (d, i, c, m, r, b) ON CONFLICT (message_id) DO NOTHING",
-        [new_id() for _ in new],
+        # Ids of the same millisecond are in no order; lists show these in the order of their messages.
+        sorted(new_id() for _ in new),
         [each.inbox_id for each in new],
         [each.conversation_id for each in new],
         [each.message_id for each in new],
@@ -91,7 +92,9 @@ async def lock_by_message(
     tx: Transaction, inbox_id: str, *, message_id: str = "", external_id: str = ""
 ) -> Delivery | None:
     """The delivery of a message of this inbox, by our id or the channel's, locked with its lane; None when unknown."""
-    by = ("message_id", message_id) if message_id else ("external_id", external_id)
+    if not message_id and not external_id:
+        return None
+    by = ("message_id", message_id) if message_id else ("external_id <> '' AND external_id", external_id)
     found = await tx.raw.fetchval(
         f"SELECT id FROM deliveries WHERE inbox_id = $1 AND {by[0]} = $2 ORDER BY id DESC LIMIT 1",  # noqa: S608
         inbox_id, by[1],
@@ -227,7 +230,7 @@ def delivery_of(row: asyncpg.Record) -> Delivery:
         next_attempt_at=row["next_attempt_at"],
         created_at=row["created_at"],
         sent_at=row["sent_at"],
-        message=json.loads(row["message"]),
+        message=row["message"],
     )
 
 
