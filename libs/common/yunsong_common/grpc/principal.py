@@ -29,7 +29,7 @@ def sign(principal: principal_pb2.Principal, key: str | bytes, *, now: float | N
 def verify(token: str, key: str | bytes, *, now: float | None = None) -> principal_pb2.Principal:
     """Gives the principal of a token. Raises `Unauthenticated` when the signature or the time is wrong."""
     payload, _, signature = token.partition(".")
-    if not hmac.compare_digest(_mac(payload.encode(), _key(key)), signature):
+    if not token.isascii() or not hmac.compare_digest(_mac(payload.encode(), _key(key)), signature):
         raise Unauthenticated(reason="PRINCIPAL_INVALID", message="the caller's signature is wrong")
     try:
         claims = principal_pb2.Principal.FromString(
