@@ -44,15 +44,15 @@ class Replica:
     registries: Registries
 
     @property
-    def inboxes(self) -> channel_pb2_grpc.InboxServiceAsyncStub:
+    def inboxes(self) -> channel_pb2_grpc.InboxServiceStub:
         return channel_pb2_grpc.InboxServiceStub(self.channels.channel_adapter)
 
     @property
-    def deliveries(self) -> channel_pb2_grpc.DeliveryServiceAsyncStub:
+    def deliveries(self) -> channel_pb2_grpc.DeliveryServiceStub:
         return channel_pb2_grpc.DeliveryServiceStub(self.channels.channel_adapter)
 
     @property
-    def inbound(self) -> channel_pb2_grpc.InboundServiceAsyncStub:
+    def inbound(self) -> channel_pb2_grpc.InboundServiceStub:
         return channel_pb2_grpc.InboundServiceStub(self.channels.channel_adapter)
 
     def admin(self, *, idempotency_key: str = "") -> Any:
@@ -75,7 +75,10 @@ class Replica:
             else:
                 setattr(inbox, name, value)
         request = channel_pb2.CreateInboxRequest(inbox=inbox, credentials=struct_of(credentials or {}))
-        return await self.inboxes.CreateInbox(request, metadata=self.admin())
+        created: channel_pb2.CreateInboxResponse = await self.inboxes.CreateInbox(
+            request, metadata=self.admin()
+        )
+        return created
 
     async def list_deliveries(self, **filters: Any) -> list[channel_pb2.Delivery]:
         request = channel_pb2.ListDeliveriesRequest(page_size=200, **filters)

@@ -192,7 +192,7 @@ async def conversation_double(
     metrics = Metrics(CollectorRegistry(), "conversation")
     publisher = Publisher(database, bus, package="conversation", metrics=metrics)
     database.listener = publisher.committed
-    double = ConversationDouble(database)
+    double = ConversationDouble(database)  # type: ignore[abstract]  # answers what is asked here
     server = GrpcServer(
         [
             (internal_pb2_grpc.add_ConversationInternalServiceServicer_to_server, double),

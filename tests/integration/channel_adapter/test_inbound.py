@@ -37,7 +37,10 @@ async def post(
         inbox_id=inbox_id,
         **{"identity": "u-1", "external_id": external_id, "content": text("hello"), **fields},
     )
-    return await adapter.inbound.PostMessage(request, metadata=adapter.admin())
+    answer: channel_pb2.PostMessageResponse = await adapter.inbound.PostMessage(
+        request, metadata=adapter.admin()
+    )
+    return answer
 
 
 async def test_a_message_comes_in_once(adapters: Field, adapter: Replica) -> None:
@@ -110,7 +113,9 @@ async def test_receipts_move_the_message_on(adapters: Field, adapter: Replica) -
     one, two = await adapters.conversation.post(thread, "one", "two")
     await eventually(lambda: adapters.conversation.state_of(two) == SENT)
 
-    async def receipt(message_id: str, kind: channel_pb2.ReceiptKind, inbox_id: str = inbox.id) -> None:
+    async def receipt(
+        message_id: str, kind: channel_pb2.ReceiptKind.ValueType, inbox_id: str = inbox.id
+    ) -> None:
         request = channel_pb2.PostReceiptRequest(
             inbox_id=inbox_id, message_id=message_id, kind=kind, error="full"
         )
@@ -187,7 +192,8 @@ async def test_a_session_begins_with_the_key_the_page_and_the_visitor(adapter: R
         request = channel_pb2.AuthenticateContactRequest(
             **{"inbox_key": inbox.key, "origin": "https://shop.example", "visitor_id": VISITOR, **fields}
         )
-        return await adapter.inbound.AuthenticateContact(request)
+        answer: channel_pb2.AuthenticateContactResponse = await adapter.inbound.AuthenticateContact(request)
+        return answer
 
     session = await open_session()
     assert session.inbox.id == inbox.id

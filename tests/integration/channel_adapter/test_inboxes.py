@@ -186,7 +186,7 @@ async def proved(adapter: Replica, key: str, secret: str) -> bool:
         inbox_key=key, user_id="u-1", user_hash=hmac.new(secret.encode(), b"u-1", hashlib.sha256).hexdigest()
     )
     try:
-        return (await adapter.inbound.AuthenticateContact(request)).verified
+        return bool((await adapter.inbound.AuthenticateContact(request)).verified)
     except PermissionDenied:
         return False
 

@@ -93,7 +93,7 @@ def test_a_token_proves_the_user_and_carries_claims() -> None:
         token(algorithm="HS512"),
         jwt.encode({"sub": "u-1"}, SECRET, algorithm="HS256"),
         jwt.encode({"exp": int(time.time()) + 60}, SECRET, algorithm="HS256"),
-        jwt.encode({"sub": "u-1", "exp": int(time.time()) + 60}, None, algorithm="none"),
+        jwt.encode({"sub": "u-1", "exp": int(time.time()) + 60}, "", algorithm="none"),
         "not a token",
         "a.b.c",
     ],
