@@ -1,0 +1,163 @@
+"""The router as a service: events in over NATS, intents out over gRPC, its public operations as they are called."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.router.rig import ACTIVE, Rig, running
+from tests.support.polling import eventually
+from yunsong.conversation.v1 import model_pb2 as conversation_model
+from yunsong.router.v1 import events_pb2, model_pb2, router_pb2, router_pb2_grpc
+from yunsong_common.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
+from yunsong_common.ids import new_id
+
+ADMIN = ("queue.read", "queue.write", "agent.read", "agent.write", "board.read", "conversation.read")
+AGENT = ("presence.write", "conversation.write", "conversation.read", "queue.read")
+
+
+async def make_queue(rig: Rig, **fields: object) -> model_pb2.Queue:
+    stub = router_pb2_grpc.QueueServiceStub(rig.channels.router)
+    request = router_pb2.CreateQueueRequest(queue=model_pb2.Queue(name=f"Sales {new_id()}", **fields))  # type: ignore[arg-type]
+    return await stub.CreateQueue(request, metadata=rig.staff(new_id(), *ADMIN))
+
+
+async def make_agents(rig: Rig, count: int, *queues: model_pb2.Queue, capacity: int = 5) -> list[str]:
+    """Agents who serve these queues, connected and online."""
+    agents = router_pb2_grpc.AgentServiceStub(rig.channels.router)
+    staff = rig.staff(new_id(), *ADMIN)
+    ids = [new_id() for _ in range(count)]
+    for agent_id in ids:
+        await agents.ConfigureAgent(
+            router_pb2.ConfigureAgentRequest(agent_id=agent_id, name=f"Agent {agent_id[-4:]}", capacity=capacity), metadata=staff
+        )
+    for queue in queues:
+        await router_pb2_grpc.QueueServiceStub(rig.channels.router).SetQueueMembers(
+            router_pb2.SetQueueMembersRequest(queue_id=queue.id, agent_ids=ids), metadata=staff
+        )
+    await agents.RenewLeases(
+        router_pb2.RenewLeasesRequest(
+            gateway_id="gateway-1", leases=[router_pb2.AgentLease(agent_id=agent_id, connections=1) for agent_id in ids]
+        )
+    )
+    for agent_id in ids:
+        await agents.SetMyPresence(
+            router_pb2.SetMyPresenceRequest(presence=model_pb2.PRESENCE_STATE_ONLINE), metadata=rig.staff(agent_id, *AGENT)
+        )
+    return ids
+
+
+async def test_a_handoff_reaches_an_agent_and_the_agents_feed_tells_it(postgres_url: str, nats_url: str) -> None:
+    async with running(postgres_url, nats_url) as rig:
+        queue = await make_queue(rig)
+        agent, other = await make_agents(rig, 2, queue)
+        conversation_id = await rig.stand_in.hand_over(queue.id)
+        held = rig.stand_in.conversations[conversation_id]
+        await eventually(lambda: held.state == ACTIVE and held.assignee_id in (agent, other))
+        assert held.assignee_name == f"Agent {held.assignee_id[-4:]}"
+
+        agents = router_pb2_grpc.AgentServiceStub(rig.channels.router)
+        me = rig.staff(held.assignee_id, *AGENT)
+
+        async def told() -> list[int]:
+            feed = await agents.ReadMyFeed(router_pb2.ReadMyFeedRequest(), metadata=me)
+            assert [entry.rev for entry in feed.entries] == list(range(1, feed.head_rev + 1))
+            return [e.kind for e in feed.entries if e.work_item.conversation_id == conversation_id]
+
+        await eventually(lambda: _equals(told, [events_pb2.FEED_KIND_ASSIGNED]))
+        await rig.stand_in.close(conversation_id)
+        await eventually(lambda: _equals(told, [events_pb2.FEED_KIND_ASSIGNED, events_pb2.FEED_KIND_UNASSIGNED]))
+        assert (await agents.GetMyAgent(router_pb2.GetMyAgentRequest(), metadata=me)).load == 0
+
+
+async def test_transfer_to_an_agent_and_to_a_queue(postgres_url: str, nats_url: str) -> None:
+    async with running(postgres_url, nats_url) as rig:
+        sales, service = await make_queue(rig), await make_queue(rig)
+        (seller,) = await make_agents(rig, 1, sales)
+        (helper,) = await make_agents(rig, 1, service)
+        conversation_id = await rig.stand_in.hand_over(sales.id)
+        held = rig.stand_in.conversations[conversation_id]
+        await eventually(lambda: held.assignee_id == seller)
+        dispatch = router_pb2_grpc.DispatchServiceStub(rig.channels.router)
+
+        async def assigned_to_seller() -> bool:
+            async with rig.router.read() as tx:
+                return await tx.raw.fetchval("SELECT state FROM work_items WHERE conversation_id = $1", conversation_id) == "assigned"
+
+        await eventually(assigned_to_seller)
+        with pytest.raises(FailedPrecondition, match="NOT_ASSIGNEE"):
+            await dispatch.TransferConversation(
+                router_pb2.TransferConversationRequest(conversation_id=conversation_id, queue_id=service.id),
+                metadata=rig.staff(helper, *AGENT),
+            )
+        await dispatch.TransferConversation(
+            router_pb2.TransferConversationRequest(conversation_id=conversation_id, queue_id=service.id, note="please help"),
+            metadata=rig.staff(seller, *AGENT),
+        )
+        await eventually(lambda: held.assignee_id == helper)
+        await eventually(assigned_to_seller)
+        await dispatch.TransferConversation(
+            router_pb2.TransferConversationRequest(conversation_id=conversation_id, agent_id=seller),
+            metadata=rig.staff(helper, *AGENT),
+        )
+        await eventually(lambda: held.assignee_id == seller)
+        assert held.epoch == 3
+
+
+async def test_queues_are_configured_by_mask_and_refused_by_reason(postgres_url: str, nats_url: str) -> None:
+    async with running(postgres_url, nats_url) as rig:
+        stub = router_pb2_grpc.QueueServiceStub(rig.channels.router)
+        admin = rig.staff(new_id(), *ADMIN)
+        first = await make_queue(rig, max_wait_s=60)
+        assert (first.priority, first.open, first.time_zone, first.offer_timeout_s) == (50, True, "Asia/Shanghai", 20)
+        second = await make_queue(rig, overflow_queue_id=first.id, required_skills={"english": 3})
+        with pytest.raises(InvalidArgument, match="OVERFLOW_CYCLE"):
+            request = router_pb2.UpdateQueueRequest(queue_id=first.id, queue=model_pb2.Queue(overflow_queue_id=second.id))
+            request.update_mask.paths.append("overflow_queue_id")
+            await stub.UpdateQueue(request, metadata=admin)
+        with pytest.raises(AlreadyExists, match="QUEUE_NAME_TAKEN"):
+            await stub.CreateQueue(router_pb2.CreateQueueRequest(queue=model_pb2.Queue(name=first.name)), metadata=admin)
+        request = router_pb2.UpdateQueueRequest(queue_id=second.id, queue=model_pb2.Queue(priority=10))
+        request.queue.sla.first_response_s = 90
+        request.queue.hours.add(weekday=1, to="18:00")
+        setattr(request.queue.hours[0], "from", "09:30")
+        request.update_mask.paths.extend(["priority", "sla.first_response_s", "hours"])
+        changed = await stub.UpdateQueue(request, metadata=admin)
+        assert (changed.priority, changed.sla.first_response_s, changed.name) == (10, 90, second.name)
+        assert changed.required_skills == {"english": 3}
+        assert getattr(changed.hours[0], "from") == "09:30"
+        assert changed.overflow_queue_id == first.id
+        listed = [queue.id for queue in (await stub.ListQueues(router_pb2.ListQueuesRequest(), metadata=admin)).queues]
+        assert {first.id, second.id} <= set(listed)
+        await stub.DeleteQueue(router_pb2.DeleteQueueRequest(queue_id=first.id), metadata=admin)
+        with pytest.raises(NotFound, match="QUEUE_UNKNOWN"):
+            await stub.GetQueue(router_pb2.GetQueueRequest(queue_id=first.id), metadata=admin)
+
+
+async def test_the_board_and_the_wait_show_what_waits(postgres_url: str, nats_url: str) -> None:
+    async with running(postgres_url, nats_url) as rig:
+        queue = await make_queue(rig)
+        conversations = [await rig.stand_in.hand_over(queue.id) for _ in range(3)]
+        stub = router_pb2_grpc.QueueServiceStub(rig.channels.router)
+        dispatch = router_pb2_grpc.DispatchServiceStub(rig.channels.router)
+        admin = rig.staff(new_id(), *ADMIN)
+
+        async def waiting() -> bool:
+            board = await stub.GetBoard(router_pb2.GetBoardRequest(queue_id=queue.id), metadata=admin)
+            return board.queues[0].waiting == 3
+
+        await eventually(waiting)
+        place = await dispatch.GetWait(router_pb2.GetWaitRequest(conversation_id=conversations[1]), metadata=admin)
+        assert (place.position, place.open, place.estimate_known) == (2, True, False)
+        page = await stub.ListWorkItems(router_pb2.ListWorkItemsRequest(queue_id=queue.id, page_size=2), metadata=admin)
+        rest = await stub.ListWorkItems(
+            router_pb2.ListWorkItemsRequest(queue_id=queue.id, page_size=2, page_token=page.next_page_token), metadata=admin
+        )
+        assert [item.conversation_id for item in [*page.work_items, *rest.work_items]] == conversations
+        assert rest.next_page_token == ""
+        assert rig.stand_in.conversations[conversations[0]].state == conversation_model.CONVERSATION_STATE_QUEUED
+
+
+async def _equals(read: object, wanted: object) -> bool:
+    value = await read()  # type: ignore[operator]
+    assert value == wanted, value
+    return True
