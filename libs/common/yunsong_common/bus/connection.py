@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -29,7 +29,7 @@ class LiveMessage:
 
     subject: str
     data: bytes
-    headers: bytes  # raw, empty when there are none
+    headers: Mapping[str, str]  # empty when there are none
 
     def parse(self, message_type: type[M]) -> M:
         """The message itself."""
@@ -45,6 +45,7 @@ class Bus:
     def __init__(self, url: str, *, name: str) -> None:
         self.client = NatsClient(url, name=name)
         self.client.listeners.append(self._changed)
+        self.client.gap_listeners.append(self.lost)
         self._reconnect_listeners: list[Callable[[], None]] = []
         self._gap_listeners: list[Callable[[str], None]] = []
 

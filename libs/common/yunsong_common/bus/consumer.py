@@ -13,7 +13,7 @@ import datetime as dt
 import json
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -189,13 +189,13 @@ class Consumer:
             self._requested -= 1
             self._buffer.append(msg)
             self._arrived.set()
-        elif msg.status in (b"408", b"409", b"404", b"503", b"400"):
+        elif msg.status in ("408", "409", "404", "503", "400"):
             self._request_ended(msg)
 
     def _request_ended(self, msg: Msg) -> None:
-        left = _header(msg.headers, b"Nats-Pending-Messages: ")
+        left = msg.headers.get("Nats-Pending-Messages")
         self._requested = max(0, self._requested - int(left)) if left else 0
-        if msg.status == b"503" or b"Consumer" in msg.headers or b"Stream" in msg.headers:
+        if msg.status == "503" or "Consumer" in msg.description or "Stream" in msg.description:
             self._missing = True
         self._arrived.set()
 
@@ -475,16 +475,11 @@ def _log_failure(consumer: str, item: Item, error: Exception) -> None:
     )
 
 
-def _header(headers: bytes, name: bytes) -> bytes:
-    start = headers.find(name)
-    if start < 0:
-        return b""
-    start += len(name)
-    return headers[start : headers.find(b"\r\n", start)]
-
-
-def _meta(headers: bytes) -> tuple[str, int, dt.datetime, str]:
-    event_id = _header(headers, b"Nats-Msg-Id: ").decode()
-    seq, _, occurred_at = _header(headers, b"Yunsong-Event: ").decode().partition(" ")
-    traceparent = _header(headers, b"traceparent: ").decode()
-    return event_id, int(seq), dt.datetime.fromisoformat(occurred_at), traceparent
+def _meta(headers: Mapping[str, str]) -> tuple[str, int, dt.datetime, str]:
+    seq, _, occurred_at = headers["Yunsong-Event"].partition(" ")
+    return (
+        headers["Nats-Msg-Id"],
+        int(seq),
+        dt.datetime.fromisoformat(occurred_at),
+        headers.get("traceparent", ""),
+    )

@@ -183,11 +183,12 @@ class Publisher:
     def _send(self, row: OutboxRow, waiter: asyncio.Future[None] | None = None) -> bool:
         self._number += 1
         reply = f"{self._inbox}.{self._number}"
-        trace = f"traceparent: {row.traceparent}\r\n" if row.traceparent else ""
-        headers = (
-            f"NATS/1.0\r\nNats-Msg-Id: {row.event_id}\r\n"
-            f"Yunsong-Event: {row.seq} {row.occurred_at.isoformat()}\r\n{trace}\r\n"
-        ).encode()
+        headers = {
+            "Nats-Msg-Id": str(row.event_id),
+            "Yunsong-Event": f"{row.seq} {row.occurred_at.isoformat()}",
+        }
+        if row.traceparent:
+            headers["traceparent"] = row.traceparent
         if not self._client.publish(row.subject, row.payload, reply=reply, headers=headers):
             return False
         self._unconfirmed[reply] = _Sent(row.seq, self._clock.monotonic(), waiter)
