@@ -38,6 +38,7 @@ _FORGET_S = 3600.0
 def build(settings: ConversationSettings, registries: Registries) -> Service:
     """The service, ready to be run."""
     db = registries.database(settings, SCHEMA)
+    registries.shared["conversation/database"] = db  # a test moves its clock
     channels = registries.channels(settings, registries.telemetry(settings, VERSION))
     metrics = registries.metrics(settings)
     inboxes = InboxDirectory(db, channels)
