@@ -76,9 +76,11 @@ class Shop:
         known = await self._door.queues.ListQueues(
             router_pb2.ListQueuesRequest(page_size=200), metadata=self._door.metadata
         )
-        self._queue_ids = {queue.name: queue.id for queue in known.queues}
+        known_ids = {queue.name: queue.id for queue in known.queues}
         for described in queues:
-            if described["name"] not in self._queue_ids:
+            if described["name"] in known_ids:
+                self._queue_ids[described["name"]] = known_ids[described["name"]]
+            else:
                 queue = json_format.ParseDict(described, router_model.Queue())
                 made = await self._door.queues.CreateQueue(
                     router_pb2.CreateQueueRequest(queue=queue), metadata=self._door.metadata
@@ -140,6 +142,7 @@ class Shop:
             automatic=described["automatic"],
             pass_score=described["pass_score"],
             items=items,
+            queue_ids=self._queue_ids.values(),
         )
         await self._door.scorecards.CreateScorecard(
             qa_pb2.CreateScorecardRequest(scorecard=card), metadata=self._door.metadata

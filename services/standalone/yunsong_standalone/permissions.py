@@ -9,6 +9,9 @@ from yunsong.options.v1 import options_pb2
 from yunsong_standalone.catalogue import ServiceEntry
 from yunsong_standalone.contract import files_of
 
+# Sockets end at the gateway, so it is where typing is heard of; nothing of it is stored.
+_RELAYED = {"gateway": ("yunsong.live.v1.typing.>",)}
+
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
@@ -21,6 +24,7 @@ def publishable_subjects(service: ServiceEntry) -> tuple[str, ...]:
     return (
         f"yunsong.{service.package}.>",
         *sorted(_live_subjects(service)),
+        *_RELAYED.get(service.name, ()),
         "$JS.API.INFO",
         "$JS.API.STREAM.INFO.*",
         "$JS.API.STREAM.NAMES",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 
 _ASK_EVERY_S = 0.1
 _ANSWER_WITHIN_S = 3.0
@@ -40,6 +41,8 @@ async def readiness(port: int, host: str = "127.0.0.1") -> str:
                 answer = await reader.read(65536)
             finally:
                 writer.close()
+                with suppress(OSError):
+                    await writer.wait_closed()
     except (OSError, TimeoutError) as error:
         return str(error) or "no answer"
     head, _, body = answer.partition(b"\r\n\r\n")

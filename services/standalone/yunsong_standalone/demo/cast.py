@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from yunsong_standalone.demo.door import DemoFailed, Door, Screen
+from yunsong_standalone.demo.door import DemoFailed, Door, Frame, Screen
 from yunsong_standalone.demo.stage import Person, Stage
 from yunsong_standalone.demo.transcript import Transcript
 
@@ -53,14 +53,11 @@ class Cast:
         return desk
 
     async def _assigned(self, desk: Screen, person: Person) -> None:
-        await desk.until(
-            lambda frame: (
-                frame.get("event") == "agent_feed_changed"
-                and frame["data"].get("work_item", {}).get("conversation_id") == self.conversation_id
-                and frame["data"]["work_item"].get("state") == "assigned"
-            ),
-            f"the assignment to {person.name}",
-        )
+        def is_assignment(frame: Frame) -> bool:
+            item = (frame.get("data") or {}).get("work_item") or {}
+            return item.get("conversation_id") == self.conversation_id and item.get("state") == "assigned"
+
+        await desk.until(is_assignment, f"the assignment to {person.name}")
 
         async def active() -> Any:
             seen = await self._stage.admin.call("GET", f"/conversations/{self.conversation_id}")
@@ -152,8 +149,8 @@ def text_content(text: str) -> dict[str, Any]:
 
 
 def said(message: dict[str, Any]) -> str:
-    content = message.get("content") or {}
-    return str(content.get("text", {}).get("text", ""))
+    text = (message.get("content") or {}).get("text") or {}
+    return str(text.get("text", ""))
 
 
 def expect_same(found: object, wanted: object, what: str) -> None:
