@@ -97,6 +97,7 @@ async def test_a_waiting_caller_gets_the_connection_that_comes_free(migrated: st
     for task in waiting:
         await pool.release(await task)
     assert pool.opened == 1
+    assert pool.in_use == 0
     await pool.close()
 
 

@@ -64,7 +64,7 @@ class Pool:
         self._engine = _engine(url, application)
         self._free: list[Connection] = []
         self._opened = 0
-        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._waiters: deque[asyncio.Future[Connection | None]] = deque()
         self._closed = False
 
     @property
@@ -95,8 +95,7 @@ class Pool:
             connection = self._pick(schema)
             if connection is None and self._opened < self.size:
                 connection = await self._open()
-            if connection is None:
-                await self._wait()
+            if connection is None and (connection := await self._wait()) is None:
                 continue
             if connection.raw.is_closed():
                 await self._discard(connection)
@@ -120,8 +119,7 @@ class Pool:
             await self._discard(connection)
             return
         connection.idle_since = self._clock.monotonic()
-        self._free.append(connection)
-        self._wake()
+        self._hand_over(connection)
 
     async def shrink(self) -> None:
         """Closes what nobody used for `idle_s` seconds; the service's runtime calls it now and then."""
@@ -178,32 +176,35 @@ class Pool:
 
     def _forget(self) -> None:
         self._opened -= 1
-        self._wake()
+        self._hand_over(None)
 
-    def _wake(self) -> None:
+    def _hand_over(self, connection: Connection | None) -> None:
+        """Gives a connection, or the room for a new one (None), to who waits longest."""
         while self._waiters:
             waiter = self._waiters.popleft()
             if not waiter.done():
-                waiter.set_result(None)
+                waiter.set_result(connection)
                 return
+        if connection is not None:
+            self._free.append(connection)
 
-    async def _wait(self) -> None:
+    async def _wait(self) -> Connection | None:
         if len(self._waiters) >= self._max_waiters:
             raise _exhausted(f"{self._max_waiters} callers already wait for one of {self.size} connections")
-        waiter = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         try:
             async with asyncio.timeout(self._wait_s):
-                await waiter
-        except TimeoutError:
-            raise _exhausted(f"none of {self.size} connections came free in {self._wait_s:g} s") from None
-        finally:
-            if waiter.cancelled():
-                with contextlib.suppress(ValueError):
-                    self._waiters.remove(waiter)
-            elif waiter.done() and self._free:
-                # This caller was woken and may have given up meanwhile; the next one must not sleep on.
-                self._wake()
+                return await waiter
+        except BaseException as error:
+            if waiter.done() and not waiter.cancelled():
+                # It came in the same moment; the next one must not sleep on.
+                self._hand_over(waiter.result())
+            elif waiter in self._waiters:
+                self._waiters.remove(waiter)
+            if isinstance(error, TimeoutError):
+                raise _exhausted(f"none of {self.size} connections came free in {self._wait_s:g} s") from None
+            raise
 
 
 def _exhausted(message: str) -> ResourceExhausted:
