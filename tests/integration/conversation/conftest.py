@@ -27,6 +27,7 @@ from yunsong.conversation.v1 import (
 )
 from yunsong_common.bus import declare_streams
 from yunsong_common.db import Database, run_migrations
+from yunsong_common.errors import YunsongError
 from yunsong_common.grpc import Channels
 from yunsong_common.grpc.principal import sign
 from yunsong_common.ids import new_id
@@ -260,7 +261,7 @@ async def service(start: Start) -> Replica:
 
 
 async def _serves(replica: Replica) -> bool:
-    with contextlib.suppress(AssertionError):
+    with contextlib.suppress(YunsongError):
         await replica.internal("gateway").ReadHeads(
             internal_pb2.ReadHeadsRequest(conversation_ids=[new_id()])
         )

@@ -51,10 +51,13 @@ async def identify(
     answers: list[str | YunsongError | None] = []
     for outsider in outsiders:
         pair = outsider.inbox_id, outsider.identity
-        if pair in fresh:
-            answers.append(fresh[pair].id if fresh[pair].id in stored else None)
-        else:
+        if pair not in fresh:
             answers.append(_admit(known[pair], outsider))
+        elif fresh[pair].id in stored:
+            first = fresh[pair].identities[0]
+            answers.append(_admit(contacts.Known(fresh[pair].id, first.verified, blocked=False), outsider))
+        else:
+            answers.append(None)
     return answers
 
 

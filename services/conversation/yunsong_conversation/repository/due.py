@@ -22,9 +22,9 @@ async def to_remind(tx: Transaction, now: dt.datetime, limit: int) -> list[Conve
     """Conversations whose contact has been silent since somebody else wrote, for the inbox's time, and was not reminded."""
     rows = await tx.raw.fetch(
         f"{SELECT}JOIN inboxes i ON i.id = c.inbox_id AND i.idle_reminder_s > 0 "
-        "WHERE c.state IN (1, 4) AND c.state <> 6 AND c.last_message_at <= $1 - make_interval(secs => i.idle_reminder_s) "
+        "WHERE c.state IN (1, 4) AND c.state <> 6 AND c.last_message_at <= $1::timestamptz - make_interval(secs => i.idle_reminder_s) "
         # What is about to be closed is not reminded in the same moment.
-        "AND (i.idle_close_s = 0 OR c.last_message_at > $1 - make_interval(secs => i.idle_close_s)) "
+        "AND (i.idle_close_s = 0 OR c.last_message_at > $1::timestamptz - make_interval(secs => i.idle_close_s)) "
         "AND c.idle_reminded_at IS NULL AND c.last_author_kind <> 1 LIMIT $2 FOR UPDATE OF c SKIP LOCKED",
         now, limit,
     )  # fmt: skip
@@ -35,7 +35,7 @@ async def to_close(tx: Transaction, now: dt.datetime, limit: int) -> list[Conver
     """Conversations in which nobody wrote for the inbox's time."""
     rows = await tx.raw.fetch(
         f"{SELECT}JOIN inboxes i ON i.id = c.inbox_id AND i.idle_close_s > 0 "
-        "WHERE c.state IN (1, 4) AND c.state <> 6 AND c.last_message_at <= $1 - make_interval(secs => i.idle_close_s) "
+        "WHERE c.state IN (1, 4) AND c.state <> 6 AND c.last_message_at <= $1::timestamptz - make_interval(secs => i.idle_close_s) "
         "LIMIT $2 FOR UPDATE OF c SKIP LOCKED",
         now, limit,
     )  # fmt: skip
