@@ -22,7 +22,9 @@ def agents_of_users(
     async def on_user_changed(event: events_pb2.UserChanged, meta: EventMeta) -> None:
         del meta
         async with database.read() as tx:
-            user = await accounts.get(tx, event.user.id)  # as it is now: events may come late
+            user = await accounts.find(tx, event.user.id)  # as it is now: events may come late
+            if user is None:
+                return
             held = await accounts.permissions_of(tx, user.roles, permissions)
         takes_work = _TAKES_WORK in held and user.enabled
         if takes_work or not user.enabled:

@@ -14,6 +14,9 @@ import httpx
 import orjson
 import pytest
 import websockets
+
+from tests.integration.gateway.fakes import INBOX_KEY, FakeChannel, FakeConversation, FakeRouter
+from tests.support.polling import eventually
 from yunsong.channel.v1 import channel_pb2_grpc
 from yunsong.conversation.v1 import contact_door_pb2_grpc, conversation_pb2_grpc, internal_pb2_grpc
 from yunsong.router.v1 import router_pb2_grpc
@@ -24,9 +27,6 @@ from yunsong_common.service import Registries, serve
 from yunsong_common.telemetry import Metrics, Telemetry
 from yunsong_gateway.bootstrap import ensure_admin
 from yunsong_gateway.wiring import build
-
-from tests.integration.gateway.fakes import INBOX_KEY, FakeChannel, FakeConversation, FakeRouter
-from tests.support.polling import eventually
 
 RELEASE_KEY = "a release key that only tests know, long enough"
 PACKAGES = ("gateway", "channel", "conversation", "router", "bot", "qa")

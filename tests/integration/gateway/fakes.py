@@ -107,7 +107,9 @@ class FakeConversation(
     async def ReadHeads(self, request: Any, context: Any) -> Any:
         return internal_pb2.ReadHeadsResponse(
             heads=[
-                internal_pb2.Head(conversation_id=one, rev=len(self.changes[one]), public_rev=len(self.changes[one]))
+                internal_pb2.Head(
+                    conversation_id=one, rev=len(self.changes[one]), public_rev=len(self.changes[one])
+                )
                 for one in request.conversation_ids
                 if one in self.changes
             ]
@@ -116,7 +118,9 @@ class FakeConversation(
     async def GetConversation(self, request: Any, context: Any) -> Any:
         if request.conversation_id not in self.changes:
             raise NotFound(
-                reason="CONVERSATION_UNKNOWN", message="There is no such conversation.", id=request.conversation_id
+                reason="CONVERSATION_UNKNOWN",
+                message="There is no such conversation.",
+                id=request.conversation_id,
             )
         return conversation_model_pb2.Conversation(
             id=request.conversation_id, rev=len(self.changes[request.conversation_id])
@@ -129,7 +133,9 @@ class FakeConversation(
         if self.snapshot_required:
             return conversation_pb2.ReadChangesResponse(head_rev=len(changes), snapshot_required=True)
         end = request.after_rev + (request.page_size or 200)
-        return conversation_pb2.ReadChangesResponse(changes=changes[request.after_rev : end], head_rev=len(changes))
+        return conversation_pb2.ReadChangesResponse(
+            changes=changes[request.after_rev : end], head_rev=len(changes)
+        )
 
     async def MarkRead(self, request: Any, context: Any) -> Any:
         return conversation_pb2.MarkReadResponse(read_rev=request.through_rev)
@@ -183,7 +189,9 @@ class FakeChannel(channel_pb2_grpc.InboundServiceServicer, channel_pb2_grpc.Inbo
         if request.inbox_key != INBOX_KEY:
             raise NotFound(reason="INBOX_UNKNOWN", message="There is no inbox with this key.")
         if request.origin not in ("", ORIGIN):
-            raise PermissionDenied(reason="ORIGIN_REFUSED", message="Pages of this origin may not use the inbox.")
+            raise PermissionDenied(
+                reason="ORIGIN_REFUSED", message="Pages of this origin may not use the inbox."
+            )
         return channel_pb2.AuthenticateContactResponse(
             inbox=channel_pb2.PublicInbox(id=INBOX_ID, key=INBOX_KEY, name="Shop", channel="web"),
             external_id=request.user_id or request.visitor_id,
@@ -199,7 +207,9 @@ class FakeChannel(channel_pb2_grpc.InboundServiceServicer, channel_pb2_grpc.Inbo
     async def ListInboxes(self, request: Any, context: Any) -> Any:
         return channel_pb2.ListInboxesResponse(
             inboxes=[
-                model_pb2.Inbox(id=INBOX_ID, name="Shop", channel="web", enabled=True, allowed_origins=[ORIGIN])
+                model_pb2.Inbox(
+                    id=INBOX_ID, name="Shop", channel="web", enabled=True, allowed_origins=[ORIGIN]
+                )
             ]
         )
 
@@ -214,7 +224,9 @@ class FakeRouter(router_pb2_grpc.AgentServiceServicer, router_pb2_grpc.QueueServ
         self.feeds: dict[str, list[router_events_pb2.AgentFeedChanged]] = defaultdict(list)
 
     def tell(self, agent_id: str, reason: str) -> None:
-        entry = router_events_pb2.AgentFeedChanged(agent_id=agent_id, rev=len(self.feeds[agent_id]) + 1, reason=reason)
+        entry = router_events_pb2.AgentFeedChanged(
+            agent_id=agent_id, rev=len(self.feeds[agent_id]) + 1, reason=reason
+        )
         self.feeds[agent_id].append(entry)
         self.bus.publish_raw(subject_of(entry), entry.SerializeToString())
 

@@ -1,8 +1,25 @@
-"""The socket: sending, resuming by revision, and what a misbehaving client gets."""
+"""The socket: sending, resuming by revision, healing gaps, and what a misbehaving client gets."""
 
 from __future__ import annotations
 
-from tests.integration.gateway.conftest import Door
+import asyncio
+import os
+import random
+
+import orjson
+import pytest
+import websockets
+
+from tests.integration.gateway.conftest import Door, Frames
+from tests.support.polling import eventually
+from yunsong.conversation.v1 import message_pb2
+from yunsong_common.ids import new_id
+
+AGENT = message_pb2.Actor(kind=message_pb2.AUTHOR_KIND_AGENT, id="agent", name="Wang")
+
+
+async def revs(socket: Frames, count: int) -> list[int]:
+    return [(await socket.until(type="event"))["rev"] for _ in range(count)]
 
 
 async def test_a_contact_writes_and_gets_its_own_event(door: Door) -> None:
@@ -15,3 +32,256 @@ async def test_a_contact_writes_and_gets_its_own_event(door: Door) -> None:
         event = await socket.until(type="event", rev=1)
         assert event["event"] == "message_posted"
         assert event["data"]["content"]["text"]["text"] == "你好"
+        again = await socket.ask(type="send", client_id="c1", content={"text": {"text": "你好"}})
+        assert again["duplicate"] is True
+        assert again["message_id"] == ack["message_id"]
+
+
+async def test_three_ways_to_sign_in_and_none(door: Door) -> None:
+    token = (await door.contact())["access_token"]
+    address = door.url.replace("http", "ws") + "/api/v1/ws"
+    async with websockets.connect(address, subprotocols=["yunsong.v1", f"bearer.{token}"]) as connection:  # type: ignore[list-item]
+        assert connection.subprotocol == "yunsong.v1"
+        assert orjson.loads(await connection.recv())["type"] == "welcome"
+    async with websockets.connect(address) as connection:
+        await connection.send(orjson.dumps({"type": "hello", "ref": "h", "token": token}).decode())
+        assert orjson.loads(await connection.recv())["ref"] == "h"
+    for first in ('{"type": "hello", "token": "wrong"}', "garbage", '{"type": "send"}'):
+        async with websockets.connect(address) as connection:
+            await connection.send(first)
+            assert orjson.loads(await connection.recv())["type"] == "error"
+            with pytest.raises(websockets.ConnectionClosed) as closed:
+                await connection.recv()
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 4001
+
+
+async def test_an_agent_resumes_where_it_was(door: Door) -> None:
+    conversation_id = new_id()
+    for number in range(1, 6):
+        door.conversation.post(conversation_id, f"message {number}", AGENT)
+    _, headers = await door.new_user("agent")
+    token = headers["Authorization"].split()[1]
+    async with door.socket(token) as socket:
+        ack = await socket.ask(type="subscribe", topic="conversation", id=conversation_id, after_rev=2)
+        assert (ack["rev"], ack["snapshot_required"]) == (5, False)
+        assert await revs(socket, 3) == [3, 4, 5]
+        door.conversation.post(conversation_id, "live", AGENT)
+        event = await socket.until(type="event")
+        assert (event["rev"], event["id"], event["data"]["meta"]["rev"]) == (6, conversation_id, 6)
+        await socket.ask(type="unsubscribe", topic="conversation", id=conversation_id)
+        door.conversation.post(conversation_id, "unheard", AGENT)
+        ack = await socket.ask(type="subscribe", topic="conversation", id=conversation_id)
+        assert ack["rev"] == 7
+        future = await socket.ask(type="subscribe", topic="conversation", id=conversation_id, after_rev=99)
+        assert future["snapshot_required"] is True
+        unknown = await socket.ask(type="subscribe", topic="conversation", id=new_id(), after_rev=0)
+        assert unknown["error"]["code"] == "CONVERSATION_UNKNOWN"
+
+
+async def test_a_lost_push_is_healed(door: Door) -> None:
+    conversation_id = new_id()
+    door.conversation.post(conversation_id, "first", AGENT)
+    token = (await door.sign_in())["access_token"]
+    async with door.socket(token) as socket:
+        await socket.ask(type="subscribe", topic="conversation", id=conversation_id, after_rev=1)
+        door.conversation.silent = True
+        door.conversation.post(conversation_id, "lost in the middle", AGENT)
+        door.conversation.silent = False
+        door.conversation.post(conversation_id, "after the gap", AGENT)
+        assert await revs(socket, 2) == [2, 3]
+        door.conversation.silent = True
+        door.conversation.post(conversation_id, "lost at the end", AGENT)
+        assert await revs(socket, 1) == [4]  # by the head in the heartbeat
+        heartbeat = await socket.until(type="heartbeat")
+        assert heartbeat["heads"] == {conversation_id: 4}
+
+
+async def test_events_while_joining_come_once_and_in_order(door: Door) -> None:
+    conversation_id = new_id()
+    for number in range(700):  # more than a page
+        door.conversation.post(conversation_id, f"message {number}", AGENT)
+    token = (await door.sign_in())["access_token"]
+    async with door.socket(token) as socket:
+        await socket.send(type="subscribe", topic="conversation", id=conversation_id, after_rev=0)
+        for number in range(50):
+            door.conversation.post(conversation_id, f"while joining {number}", AGENT)
+            await asyncio.sleep(0)
+        assert await revs(socket, 750) == list(range(1, 751))
+
+
+async def test_a_log_that_does_not_reach_back(door: Door) -> None:
+    conversation_id = new_id()
+    for number in range(3):
+        door.conversation.post(conversation_id, f"message {number}", AGENT)
+    door.conversation.snapshot_required = True
+    token = (await door.sign_in())["access_token"]
+    async with door.socket(token) as socket:
+        ack = await socket.ask(type="subscribe", topic="conversation", id=conversation_id, after_rev=1)
+        assert ack["snapshot_required"] is True
+        door.conversation.post(conversation_id, "after the snapshot", AGENT)
+        assert await revs(socket, 1) == [4]
+
+
+async def test_a_contact_sees_no_other_conversation_and_no_staff_topic(door: Door) -> None:
+    other = new_id()
+    door.conversation.post(other, "private", AGENT)
+    async with door.socket((await door.contact())["access_token"]) as socket:
+        refused = await socket.ask(type="subscribe", topic="conversation", id=other, after_rev=0)
+        assert refused["error"]["code"] == "CONVERSATION_UNKNOWN"
+        for topic in ("feed", "queue", "alerts"):
+            refused = await socket.ask(type="subscribe", topic=topic)
+            assert refused["error"]["code"] == "TOPIC_REFUSED"
+        refused = await socket.ask(
+            type="send", client_id="1", content={"text": {"text": "a"}}, visibility="internal", metadata={}
+        )
+        assert {one["field"] for one in refused["error"]["violations"]} == {"visibility", "metadata"}
+        door.conversation.post(other, "still private", AGENT)
+        assert (await socket.ask(type="ping"))["type"] == "pong"
+
+
+async def test_typing_is_seen_by_the_other_side(door: Door) -> None:
+    session = await door.contact(name="Li")
+    token = (await door.sign_in())["access_token"]
+    async with door.socket(session["access_token"]) as contact, door.socket(token) as agent:
+        ack = await contact.ask(type="send", client_id="1", content={"text": {"text": "hello"}})
+        conversation_id = ack["conversation_id"]
+        await contact.until(type="event", rev=1)
+        await agent.ask(type="subscribe", topic="conversation", id=conversation_id, after_rev=0)
+        await contact.ask(type="typing", conversation_id=conversation_id)
+        live = await agent.until(type="live", event="typing")
+        assert live["data"]["actor"]["name"] == "Li"
+        assert live["data"]["active"] is True
+        await agent.ask(type="typing", conversation_id=conversation_id, internal=True)
+        await agent.ask(type="typing", conversation_id=conversation_id, active=False)
+        live = await contact.until(type="live", event="typing")
+        assert (live["data"]["internal"], live["data"]["active"]) == (False, False)
+        stranger = await agent.ask(type="typing", conversation_id=new_id())
+        assert stranger["error"]["code"] == "NOT_SUBSCRIBED"
+
+
+async def test_an_agents_feed_and_lease(door: Door) -> None:
+    user, headers = await door.new_user("agent")
+    async with door.socket(headers["Authorization"].split()[1]) as socket:
+        await eventually(lambda: {user["id"]: 1} in door.router.leases)
+        door.router.tell(user["id"], "before")
+        ack = await socket.ask(type="subscribe", topic="feed", after_rev=0)
+        assert (ack["topic"], ack["rev"]) == ("feed", 1)
+        door.router.tell(user["id"], "after")
+        assert await revs(socket, 2) == [1, 2]
+        signed_out = await door.http.post("/api/v1/sessions:sign_out", json={}, headers=headers)
+        assert signed_out.status_code == 200
+        await eventually(lambda: {user["id"]: 0} in door.router.leases, what="the end without grace")
+
+
+async def test_sends_gather_while_a_batch_is_on_its_way(door: Door) -> None:
+    session = await door.contact()
+    async with door.socket(session["access_token"]) as socket:
+        door.conversation.hold.clear()
+        references = [
+            await socket.send(type="send", client_id=f"c{number}", content={"text": {"text": str(number)}})
+            for number in range(40)
+        ]
+        await socket.ask(type="ping")
+        door.conversation.hold.set()
+        acked = [(await socket.until(type="ack"))["ref"] for _ in references]
+        assert acked == references
+        assert len(door.conversation.batches) == 2
+        refused = await socket.ask(type="send", client_id="r", content={"text": {"text": "refuse me"}})
+        assert refused["error"]["code"] == "NOT_ASSIGNEE"
+        assert refused["error"]["status"] == 409
+
+
+async def test_garbage_gives_errors_and_never_an_end(door: Door) -> None:
+    noise = random.Random(7)
+    async with door.socket((await door.contact())["access_token"]) as socket:
+        frames: list[str | bytes] = [
+            "",
+            "nonsense",
+            "[]",
+            "null",
+            "1e999",
+            '{"type": 7, "ref": "a"}',
+            '{"type": "send"}',
+            '{"type": "send", "ref": {}}',
+            '{"type": "subscribe", "ref": "b", "topic": [], "id": {}}',
+            '{"type": "subscribe", "ref": "b", "topic": "conversation", "id": "x.*.>"}',
+            '{"type": "subscribe", "ref": "b", "topic": "conversation", "id": "a", "after_rev": -1}',
+            '{"type": "read", "ref": "c", "conversation_id": 1}',
+            '{"type": "typing", "ref": "d", "conversation_id": "e", "active": 1}',
+            '{"type": "presence", "ref": "e"}',
+            '{"type": "send", "ref": "f", "client_id": "\\u0000", "content": {"text": {"text": 1}, "card": []}}',
+            "[" * 5000,
+            orjson.dumps(
+                {"type": "send", "ref": "g", "content": {"form": {"answers": nested(100)}}}
+            ).decode(),
+            *(os.urandom(noise.randrange(1, 200)) for _ in range(50)),
+        ]
+        for frame in frames:
+            await socket.connection.send(frame)
+            answer = await socket.until(type="error")
+            assert answer["error"]["status"] < 500, (frame, answer)
+        assert (await socket.ask(type="ping"))["type"] == "pong"
+
+
+def nested(depth: int) -> object:
+    value: object = 1
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+async def test_a_flood_is_slowed_and_then_ended(door: Door) -> None:
+    async with door.socket((await door.contact())["access_token"]) as socket:
+        for number in range(300):
+            await socket.send(type="ping", ref=str(number))
+        limited = await socket.until(type="error")
+        assert limited["error"]["code"] == "RATE_LIMITED"
+        assert limited["error"]["retry_after_s"] > 0
+        with pytest.raises(websockets.ConnectionClosed) as closed:
+            for number in range(3000):
+                await socket.send(type="ping", ref=str(number))
+                if number % 50 == 0:
+                    await asyncio.sleep(0.001)
+            while True:
+                await socket.receive()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 4029
+
+
+async def test_a_slow_reader_is_cut(door: Door) -> None:
+    conversation_id = new_id()
+    door.conversation.post(conversation_id, "first", AGENT)
+    token = (await door.sign_in())["access_token"]
+    address = door.url.replace("http", "ws") + "/api/v1/ws"
+    headers = {"Authorization": f"Bearer {token}"}
+    async with websockets.connect(
+        address, additional_headers=headers, max_queue=1, compression=None
+    ) as connection:
+        slow = Frames(connection)
+        await slow.until(type="welcome")
+        await slow.ask(type="subscribe", topic="conversation", id=conversation_id, after_rev=1)
+        async with door.socket(token) as fast:
+            await fast.ask(type="subscribe", topic="conversation", id=conversation_id, after_rev=1)
+            text = "长" * 9_000
+            for _ in range(400):  # 10 MB, read by nobody
+                door.conversation.post(conversation_id, text, AGENT)
+                await fast.until(type="event")
+            with pytest.raises(websockets.ConnectionClosed):
+                while True:
+                    await slow.receive()
+
+
+async def test_a_contact_that_writes_elsewhere_is_subscribed(door: Door) -> None:
+    session = await door.contact()
+    async with door.socket(session["access_token"]) as one, door.socket(session["access_token"]) as two:
+        await one.ask(type="send", client_id="1", content={"text": {"text": "hello"}})
+        await one.until(type="event", rev=1)
+        ack = await two.ask(
+            type="subscribe",
+            topic="conversation",
+            id=door.conversation.of_contact[session["contact_id"]],
+            after_rev=0,
+        )
+        assert ack["rev"] == 1
+        assert await revs(two, 1) == [1]

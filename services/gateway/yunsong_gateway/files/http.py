@@ -94,7 +94,7 @@ def _form_file(content_type: str, body: bytes) -> tuple[str, bytes]:
     value = bytearray()
 
     def header_end() -> None:
-        parts[-1][0][name.decode("latin-1").lower()] = value.decode("utf-8", "replace")
+        parts[-1][0][name.decode("latin-1").lower()] = value.decode("latin-1")
         name.clear()
         value.clear()
 

@@ -72,6 +72,11 @@ async def get(tx: Transaction, user_id: str, *, lock: bool = False) -> User:
     return _user(row)
 
 
+async def find(tx: Transaction, user_id: str) -> User | None:
+    row = await tx.raw.fetchrow(f"SELECT {_COLUMNS} FROM users WHERE id = $1", UUID(user_id))
+    return _user(row) if row else None
+
+
 async def find_by_name(tx: Transaction, username: str, *, lock: bool = False) -> User | None:
     row = await tx.raw.fetchrow(
         f"SELECT {_COLUMNS} FROM users WHERE username_key = $1" + (" FOR UPDATE" if lock else ""),
@@ -159,7 +164,7 @@ async def update(tx: Transaction, user: User, changes: Mapping[str, Any]) -> Use
     names = list(values)
     assignments = ", ".join(f"{name} = ${index}" for index, name in enumerate(names, start=2))
     row = await tx.raw.fetchrow(
-        f"UPDATE users SET {assignments} WHERE id = $1 RETURNING {_COLUMNS}",  # noqa: S608 - names from a closed set
+        f"UPDATE users SET {assignments} WHERE id = $1 RETURNING {_COLUMNS}",
         UUID(user.id),
         *(values[name] for name in names),
     )

@@ -22,7 +22,7 @@ def new_secret() -> str:
 
 def address(secret: str, username: str) -> str:
     """The otpauth:// address for a QR code."""
-    return pyotp.TOTP(secret).provisioning_uri(username, issuer_name=_ISSUER)
+    return pyotp.TOTP(secret).provisioning_uri(name=username, issuer_name=_ISSUER)
 
 
 def matching_step(secret: str, code: str, now: float, after: int) -> int | None:

@@ -61,6 +61,7 @@ class Hub:
         self._by_contact: dict[str, set[Connection]] = {}
         self._by_actor: dict[str, set[Connection]] = {}
         self._group: asyncio.TaskGroup | None = None
+        self._sign_out_listeners: list[Callable[[str], None]] = []
         self.connections: set[Connection] = set()
 
     async def run(self) -> None:
@@ -116,9 +117,9 @@ class Hub:
                     closed += 1
         return closed
 
-    def close_all(self) -> None:
-        for connection in list(self.connections):
-            connection.close(CloseCode.RESTART, "the server restarts")
+    def on_sign_out(self, listener: Callable[[str], None]) -> None:
+        """Calls `listener` with the id of a member of staff who ended a session."""
+        self._sign_out_listeners.append(listener)
 
     # Topics
 
@@ -330,6 +331,9 @@ class Hub:
         if name == "access_revoked":
             revoked = message.parse(gateway_events_pb2.AccessRevoked)
             self.close_actor(revoked.actor_id, revoked.session_id, revoked.reason)
+            if revoked.reason == "signed_out":
+                for listener in self._sign_out_listeners:
+                    listener(revoked.actor_id)
             return
         kind = events.EVENT_TYPES.get(prefix)
         if kind is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 
 from yunsong.router.v1 import router_pb2, router_pb2_grpc
 from yunsong_common.errors import YunsongError
@@ -15,6 +16,7 @@ log = logging.getLogger(__name__)
 
 _RENEW_S = 5.0
 _RETRY_S = 1.0
+_SIGN_OUT_S = 5.0
 
 
 class PresenceLease:
@@ -25,7 +27,8 @@ class PresenceLease:
         self._agents = router_pb2_grpc.AgentServiceStub(channels.router)
         self._gateway_id = new_id()
         self._changed = asyncio.Event()
-        self._signed_out: set[str] = set()
+        self._signed_out: dict[str, float] = {}  # agent -> until when it counts
+        hub.on_sign_out(self.signed_out)
 
     def changed(self) -> None:
         """An agent came or left: the router hears of it at once."""
@@ -33,7 +36,7 @@ class PresenceLease:
 
     def signed_out(self, agent_id: str) -> None:
         """The agent ended the session: no grace."""
-        self._signed_out.add(agent_id)
+        self._signed_out[agent_id] = time.monotonic() + _SIGN_OUT_S
         self._changed.set()
 
     async def run(self) -> None:
@@ -49,9 +52,11 @@ class PresenceLease:
 
     async def _renew(self) -> float:
         connected = self._hub.agents()
-        gone = {agent for agent in self._signed_out if agent not in connected}
+        now = time.monotonic()
+        # The socket closes a moment after the sign-out; a later end of another session is no sign-out.
+        self._signed_out = {agent: until for agent, until in self._signed_out.items() if until > now}
+        gone = self._signed_out.keys() - connected.keys()
         if not connected and not gone:
-            self._signed_out.clear()
             return _RENEW_S
         leases = [
             router_pb2.AgentLease(agent_id=agent, connections=count) for agent, count in connected.items()
@@ -63,7 +68,8 @@ class PresenceLease:
         except YunsongError as error:
             log.warning("the agents' leases are not renewed yet", extra={"reason": error.reason})
             return _RETRY_S
-        self._signed_out.clear()
+        for agent in gone:
+            self._signed_out.pop(agent, None)
         for head in answer.heads:
             self._hub.note_feed_head(head.agent_id, head.rev)
         return float(answer.renew_after_s or _RENEW_S)

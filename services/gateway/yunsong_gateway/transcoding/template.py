@@ -47,6 +47,8 @@ class Template:
 
     def values(self, parts: list[str]) -> dict[str, str]:
         """The variables' texts, given the path's segments as they came (still percent-encoded)."""
+        if self.verb:
+            parts = [*parts[:-1], parts[-1].removesuffix(f":{self.verb}")]
         found = {}
         for name, first, end in self.variables:
             taken = parts[first:] if self.segments[end - 1] == "**" else parts[first:end]

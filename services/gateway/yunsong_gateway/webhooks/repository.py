@@ -104,7 +104,7 @@ async def update(tx: Transaction, webhook_id: str, changes: Mapping[str, Any]) -
     names = list(changes)
     assignments = ", ".join(f"{name} = ${index}" for index, name in enumerate(names, start=2)) or "url = url"
     row = await tx.raw.fetchrow(
-        f"UPDATE webhooks SET {assignments} WHERE id = $1 RETURNING {_HOOK}",  # noqa: S608 - names from a closed set
+        f"UPDATE webhooks SET {assignments} WHERE id = $1 RETURNING {_HOOK}",
         UUID(webhook_id),
         *(changes[name] for name in names),
     )
