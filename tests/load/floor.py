@@ -11,6 +11,8 @@ import contextlib
 import json
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import asyncpg
 import grpc
@@ -24,15 +26,32 @@ from websockets.asyncio.client import connect
 from tests.support.polling import eventually
 from yunsong.conversation.v1 import internal_pb2, message_pb2
 from yunsong_common.ids import new_id
-from yunsong_standalone.embedded.process import free_port
+from yunsong_standalone.embedded import EmbeddedNats, EmbeddedPostgres, NatsUser, free_port
 
 SECONDS = 2.0
 BATCH = 100
 CONSUMERS = 4  # bot, channel-adapter, router, qa
 
 
-async def floor(postgres_url: str, nats_url: str) -> dict[str, float]:
-    """Every primitive in operations per second, and `floor_per_s`, the messages per second they add up to."""
+async def floor() -> dict[str, float]:
+    """Every primitive in operations per second, and `floor_per_s`, the messages per second they add up to.
+
+    On servers of its own, started as the product's are.
+    """
+    with TemporaryDirectory(prefix="yunsong-floor-") as name:
+        folder = Path(name)
+        postgres = EmbeddedPostgres(folder / "postgres", password="bench")
+        nats_server = EmbeddedNats(folder / "nats", users=[NatsUser("bench", "bench")])
+        try:
+            await asyncio.to_thread(postgres.start)
+            await asyncio.to_thread(nats_server.start)
+            return await _measure(postgres.url(), nats_server.url())
+        finally:
+            postgres.stop()
+            nats_server.stop()
+
+
+async def _measure(postgres_url: str, nats_url: str) -> dict[str, float]:
     rates = {
         "floor_websocket_echo_per_s": await _websocket_echo(),
         "floor_grpc_unary_per_s": await _grpc_unary(),
