@@ -47,6 +47,7 @@ class ResumingClient:
         self._waiting: dict[str, asyncio.Future[Frame]] = {}
         self._held: dict[int, Frame] = {}
         self._running: asyncio.Task[None] | None = None
+        self._catching_up: asyncio.Task[None] | None = None
         self.conversation_id = conversation_id
         self.rev = 0
         self.screen: dict[str, str] = {}  # message id -> text, in the order of revisions
@@ -141,14 +142,7 @@ class ResumingClient:
         if welcome["type"] != "welcome":
             raise RuntimeError(f"expected a welcome: {welcome}")
         if self.conversation_id:
-            resume = {
-                "type": "subscribe",
-                "ref": "resume",
-                "topic": "conversation",
-                "id": self.conversation_id,
-                "after_rev": self.rev,
-            }
-            await connection.send(orjson.dumps(resume).decode())
+            await connection.send(self._resume_frame())
         self._connection = connection
         self.reconnects += 1
         self._connected.set()
@@ -159,8 +153,25 @@ class ResumingClient:
         if frame["type"] == "event" and frame["topic"] == "conversation":
             self._held[frame["rev"]] = frame
             self._apply_held()
+        elif frame["type"] == "heartbeat":
+            self._catch_up(frame["heads"].get(self.conversation_id, 0))
         elif (future := self._waiting.get(frame.get("ref") or "")) is not None and not future.done():
             future.set_result(frame)
+
+    def _catch_up(self, head: int) -> None:
+        # What was pushed last may be lost; what is on its way comes twice and is dropped.
+        if head > self.rev and self._connection is not None:
+            self._catching_up = asyncio.create_task(self._connection.send(self._resume_frame()))
+
+    def _resume_frame(self) -> str:
+        resume = {
+            "type": "subscribe",
+            "ref": "resume",
+            "topic": "conversation",
+            "id": self.conversation_id,
+            "after_rev": self.rev,
+        }
+        return orjson.dumps(resume).decode()
 
     def _apply_held(self) -> None:
         while (frame := self._held.pop(self.rev + 1, None)) is not None:
