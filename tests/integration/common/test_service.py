@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.integration.common.sample.wiring import build
+from tests.integration.common.sample.wiring import build, build_other
 from tests.support.polling import eventually
 from yunsong.auth.v1 import principal_pb2
 from yunsong.ops.v1 import ops_pb2, ops_pb2_grpc
@@ -154,6 +157,67 @@ async def test_it_survives_the_absence_of_postgresql_and_nats(
         await eventually(lambda: is_ready(port), within_s=20)
         await stub.GetHeads(ops_pb2.GetHeadsRequest())
         await channels.close()
+
+
+async def test_services_of_one_process_share_a_pool_and_meet_on_loopback(
+    postgres_url: str, nats_url: str
+) -> None:
+    await run_migrations(MIGRATIONS, postgres_url, "sample")
+    port = free_port()
+    overrides = {
+        "database_url": postgres_url,
+        "nats_url": nats_url,
+        "release_key": KEY,
+        "ops_host": "127.0.0.1",
+        "ops_port": port,
+        "http_host": "127.0.0.1",
+        "http_port": free_port(),
+    }
+    made = Process([build, build_other], overrides)
+    task = asyncio.create_task(made.run())
+    try:
+        await eventually(lambda: is_ready(port))
+        conversation, gateway = made.running
+        assert conversation.service.database.pool is gateway.service.database.pool
+        channels = gateway.service.channels
+        assert channels is not None
+        await ops_pb2_grpc.OpsServiceStub(channels.conversation).GetHeads(ops_pb2.GetHeadsRequest())
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_a_process_stops_on_sigterm_with_nothing_left_to_do(
+    postgres_url: str, nats_url: str, tmp_path: Path
+) -> None:
+    await run_migrations(MIGRATIONS, postgres_url, "sample")
+    port = free_port()
+    environment = {
+        **os.environ,
+        "YUNSONG_DATABASE_URL": postgres_url,
+        "YUNSONG_NATS_URL": nats_url,
+        "YUNSONG_RELEASE_KEY": KEY,
+        "YUNSONG_GRPC_PORT": str(free_port()),
+        "YUNSONG_OPS_PORT": str(port),
+        "YUNSONG_HTTP_PORT": str(free_port()),
+    }
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        started = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "tests.integration.common.sample",
+            env=environment,
+            stdout=output,
+            stderr=output,
+        )
+        await eventually(lambda: is_ready(port), within_s=20)
+        started.terminate()
+        assert await asyncio.wait_for(started.wait(), 15) == 0, log.read_text()
+    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    assert any("is ready" in line["message"] and line["service"] == "conversation" for line in lines)
+    assert not [line for line in lines if line["level"] == "ERROR"]
 
 
 async def test_wrong_settings_are_named_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,3 +42,22 @@ def build(settings: SampleSettings, registries: Registries) -> Service:
         startup=[note_start],
         http=hello,
     )
+
+
+class OtherSettings(ServiceSettings):
+    """A second service's settings."""
+
+    service: ClassVar[str] = "gateway"
+
+
+def build_other(settings: OtherSettings, registries: Registries) -> Service:
+    """A second service, on the same tables."""
+    return Service(
+        name="gateway",
+        version="0.1.0",
+        settings=settings,
+        database=registries.database(settings, sample_tables.metadata.schema or ""),
+        bus=registries.bus(settings),
+        channels=registries.channels(settings),
+        migrations="tests.integration.common.sample.migrations",
+    )
