@@ -35,7 +35,7 @@ PROTOCOL = "yunsong.v1"
 _TOKEN_PROTOCOL = "bearer."  # noqa: S105 - the prefix of a token, not one
 _HELLO_WITHIN_S = 10.0
 _FRAMES_PER_S, _FRAME_BURST = 50.0, 200.0
-_FLOOD_AFTER = 500  # refused frames in a row
+_FLOOD_AFTER = 500  # more refused frames than taken ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ class Endpoint:
                 return
             wait = connection.bucket.take()
             if not wait:
-                refused = 0
+                refused = max(refused - 1, 0)
                 await self._handle(connection, event)
                 continue
             refused += 1
