@@ -91,6 +91,10 @@ async def note_seen(tx: Transaction, event: events_pb2.MessagePosted, meta: Even
     )  # fmt: skip
 
 
+async def has_seen_one(node: Node, entity_id: str) -> bool:
+    return bool(await node.seen(entity_id))
+
+
 @pytest.fixture
 async def migrated(postgres_url: str) -> str:
     """The URL of a database with the sample's schema."""

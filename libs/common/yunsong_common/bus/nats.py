@@ -34,6 +34,8 @@ _RECONNECT_S = 0.25
 _MAX_BACKOFF_S = 2.0
 # What may wait for a slow server before `publish` refuses.
 _MAX_UNSENT = 8 * 1024 * 1024
+# What headers may take of the largest message.
+_HEADER_ROOM = 4096
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 STATUS_NO_RESPONDERS = "503"
 
@@ -118,8 +120,10 @@ class NatsClient:
     def publish(
         self, subject: str, payload: bytes = b"", *, reply: str = "", headers: dict[str, str] | None = None
     ) -> bool:
-        """Sends a message soon; False when it is not sent: disconnected, or too much is unsent already."""
+        """Sends a message soon; False when it is not sent: disconnected, too large, or too much is unsent already."""
         client = self._client
+        if len(payload) > self.max_payload - _HEADER_ROOM:
+            return False  # the library would end the connection over it
         if client is None or not self.connected or self._unsent + client.pending_data_size > _MAX_UNSENT:
             return False
         self._unsent += len(payload)

@@ -8,8 +8,9 @@ from typing import Any
 
 from yunsong_common.bus.jetstream import call
 from yunsong_common.bus.nats import NatsClient
-from yunsong_common.errors import FailedPrecondition, NotFound
+from yunsong_common.errors import FailedPrecondition, NotFound, Unavailable
 
+_CONNECT_S = 30
 _DAY_NS = 86_400 * 1_000_000_000
 _DEDUPLICATION_NS = 120 * 1_000_000_000
 
@@ -25,15 +26,19 @@ async def declare_streams(url: str, packages: Iterable[str], *, max_age_days: in
     Connects on its own; raises `Unavailable` when NATS does not answer within 30 s.
     """
     client = NatsClient(url, name="yunsong-migrate")
-    async with asyncio.TaskGroup() as group:
-        running = group.create_task(client.run())
-        try:
-            async with asyncio.timeout(30):
-                await client.wait_connected()
-            for package in packages:
-                await declare_stream(client, package, max_age_days=max_age_days)
-        finally:
-            running.cancel()
+    running = asyncio.create_task(client.run())
+    try:
+        async with asyncio.timeout(_CONNECT_S):
+            await client.wait_connected()
+        for package in packages:
+            await declare_stream(client, package, max_age_days=max_age_days)
+    except TimeoutError:
+        raise Unavailable(
+            reason="NATS_UNAVAILABLE", message=f"NATS does not answer in {_CONNECT_S} s"
+        ) from None
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
 
 
 async def declare_stream(client: NatsClient, package: str, *, max_age_days: int = 7) -> dict[str, Any]:

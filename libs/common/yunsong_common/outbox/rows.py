@@ -23,8 +23,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from yunsong_common import telemetry
+from yunsong_common.errors import InvalidArgument
 from yunsong_common.ids import new_uuid
 from yunsong_common.outbox.subjects import route_of
+
+# NATS takes a mebibyte with headers.
+MAX_EVENT = 960 * 1024
 
 
 @dataclass(slots=True)
@@ -71,6 +75,13 @@ def row_of(event: Message, *, rev: int, public_rev: int | None, now: dt.datetime
     if route.live:
         raise TypeError(f"{route.name} is a live message; use publish_after_commit")
     entity_id = route.entity_id(event)
+    payload = event.SerializeToString()
+    if len(payload) > MAX_EVENT:
+        # It could never be published, and the relay would stand before it for ever.
+        raise InvalidArgument(
+            reason="EVENT_TOO_LARGE",
+            message=f"{route.name} has {len(payload)} bytes; at most {MAX_EVENT} can be published",
+        )
     return OutboxRow(
         event_id=new_uuid(),
         type=route.name,
@@ -78,7 +89,7 @@ def row_of(event: Message, *, rev: int, public_rev: int | None, now: dt.datetime
         entity_id=entity_id,
         rev=rev,
         public_rev=public_rev,
-        payload=event.SerializeToString(),
+        payload=payload,
         occurred_at=now,
         traceparent=telemetry.current_traceparent(),
     )
