@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -22,28 +22,32 @@ QUESTION = Question(
 )
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def server(reply: Callable[[dict[str, str], bytes], tuple[int, bytes]]) -> AsyncIterator[str]:
     """A web server that answers every request with `reply(headers, body)`."""
 
+    served: list[asyncio.Task[Any]] = []
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        served.append(task)
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[1:]
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head if line)}
-        body = await reader.readexactly(int(headers["content-length"]))
-        status, answer = reply(headers, body)
+        status, answer = reply(headers, await reader.readexactly(int(headers["content-length"])))
         if status:
-            writer.write(
-                b"HTTP/1.1 %d x\r\nlocation: /elsewhere\r\ncontent-length: %d\r\n\r\n%b"
-                % (status, len(answer), answer)
-            )
-            await writer.drain()
+            fields = b"location: /elsewhere\r\nconnection: close\r\ncontent-length: %d" % len(answer)
+            writer.write(b"HTTP/1.1 %d x\r\n%b\r\n\r\n%b" % (status, fields, answer))
         else:
             await reader.read()  # until the client has had enough
         writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
 
     listening = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with listening:
         yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/bot"
+        await asyncio.gather(*served)
 
 
 async def ask(url: str, timeout_s: float = 5) -> Any:
