@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
-
 from yunsong.router.v1 import router_pb2_grpc
 from yunsong_common.service import Registries, Service
 from yunsong_plugin_api import PluginRunner
@@ -20,11 +18,13 @@ from yunsong_router.subscriptions import subscriptions
 from yunsong_router.tables import SCHEMA
 from yunsong_router.tasks import BoardTask, Ear, PlanningTask, TimerTask
 
+VERSION = "0.1.0"
+
 
 def build(settings: RouterSettings, registries: Registries) -> Service:
     """The router as a value."""
     database = registries.database(settings, SCHEMA)
-    channels = registries.channels(settings)
+    channels = registries.channels(settings, registries.telemetry(settings, VERSION))
     clock = registries.clock
     measures = Measures(registries.metrics(settings))
     policy = Policy(
@@ -48,7 +48,7 @@ def build(settings: RouterSettings, registries: Registries) -> Service:
     )
     return Service(
         name="router",
-        version=version("yunsong-router"),
+        version=VERSION,
         settings=settings,
         database=database,
         bus=registries.bus(settings),
@@ -63,7 +63,7 @@ def build(settings: RouterSettings, registries: Registries) -> Service:
                 DispatchService(database, Dispatch(database, conversations, commander, policy)),
             ),
         ],
-        subscriptions=subscriptions(policy),
+        subscriptions=subscriptions(database, policy),
         tasks=[
             planning.run,
             commander.run,

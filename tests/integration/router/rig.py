@@ -41,7 +41,9 @@ class StandInSettings(ServiceSettings):
 
 
 @dataclass
-class StandIn(internal_pb2_grpc.ConversationInternalServiceServicer, conversation_pb2_grpc.ConversationServiceServicer):
+class StandIn(
+    internal_pb2_grpc.ConversationInternalServiceServicer, conversation_pb2_grpc.ConversationServiceServicer
+):
     """Keeps conversations in memory and publishes their moves from a real outbox."""
 
     conversations: dict[str, model_pb2.Conversation] = field(default_factory=dict)
@@ -68,7 +70,14 @@ class StandIn(internal_pb2_grpc.ConversationInternalServiceServicer, conversatio
     async def hand_over(self, queue_id: str) -> str:
         """A new conversation that waits for an agent; committed and published when this returns."""
         conversation = model_pb2.Conversation(
-            id=new_id(), queue_id=queue_id, channel="web", contact_id=new_id(), contact_name="Mei", epoch=1, rev=1, state=QUEUED
+            id=new_id(),
+            queue_id=queue_id,
+            channel="web",
+            contact_id=new_id(),
+            contact_name="Mei",
+            epoch=1,
+            rev=1,
+            state=QUEUED,
         )
         conversation.queued_at.FromDatetime(dt.datetime.now(dt.UTC))
         self.conversations[conversation.id] = conversation
@@ -132,7 +141,9 @@ class StandIn(internal_pb2_grpc.ConversationInternalServiceServicer, conversatio
         reason: str,
         required: str = "",
     ) -> None:
-        meta = events_pb2.ChangeMeta(conversation_id=conversation.id, rev=conversation.rev, epoch=conversation.epoch)
+        meta = events_pb2.ChangeMeta(
+            conversation_id=conversation.id, rev=conversation.rev, epoch=conversation.epoch
+        )
         event = events_pb2.StateChanged(
             meta=meta, from_state=before, to_state=conversation.state, reason=reason, conversation=conversation,
             required_agent_id=required,
@@ -188,7 +199,9 @@ async def running(postgres_url: str, nats_url: str, **overrides: object) -> Asyn
                 if task.done():
                     task.result()
                 await asyncio.sleep(0.05)
-        channels = Channels(service="gateway", release_key=KEY, addresses={"router": process.running[1].server.address})
+        channels = Channels(
+            service="gateway", release_key=KEY, addresses={"router": process.running[1].server.address}
+        )
         yield Rig(stand_in, process, channels)
         await channels.close()
     finally:

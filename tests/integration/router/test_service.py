@@ -28,7 +28,10 @@ async def make_agents(rig: Rig, count: int, *queues: model_pb2.Queue, capacity: 
     ids = [new_id() for _ in range(count)]
     for agent_id in ids:
         await agents.ConfigureAgent(
-            router_pb2.ConfigureAgentRequest(agent_id=agent_id, name=f"Agent {agent_id[-4:]}", capacity=capacity), metadata=staff
+            router_pb2.ConfigureAgentRequest(
+                agent_id=agent_id, name=f"Agent {agent_id[-4:]}", capacity=capacity
+            ),
+            metadata=staff,
         )
     for queue in queues:
         await router_pb2_grpc.QueueServiceStub(rig.channels.router).SetQueueMembers(
@@ -36,17 +39,21 @@ async def make_agents(rig: Rig, count: int, *queues: model_pb2.Queue, capacity: 
         )
     await agents.RenewLeases(
         router_pb2.RenewLeasesRequest(
-            gateway_id="gateway-1", leases=[router_pb2.AgentLease(agent_id=agent_id, connections=1) for agent_id in ids]
+            gateway_id="gateway-1",
+            leases=[router_pb2.AgentLease(agent_id=agent_id, connections=1) for agent_id in ids],
         )
     )
     for agent_id in ids:
         await agents.SetMyPresence(
-            router_pb2.SetMyPresenceRequest(presence=model_pb2.PRESENCE_STATE_ONLINE), metadata=rig.staff(agent_id, *AGENT)
+            router_pb2.SetMyPresenceRequest(presence=model_pb2.PRESENCE_STATE_ONLINE),
+            metadata=rig.staff(agent_id, *AGENT),
         )
     return ids
 
 
-async def test_a_handoff_reaches_an_agent_and_the_agents_feed_tells_it(postgres_url: str, nats_url: str) -> None:
+async def test_a_handoff_reaches_an_agent_and_the_agents_feed_tells_it(
+    postgres_url: str, nats_url: str
+) -> None:
     async with running(postgres_url, nats_url) as rig:
         queue = await make_queue(rig)
         agent, other = await make_agents(rig, 2, queue)
@@ -65,7 +72,9 @@ async def test_a_handoff_reaches_an_agent_and_the_agents_feed_tells_it(postgres_
 
         await eventually(lambda: _equals(told, [events_pb2.FEED_KIND_ASSIGNED]))
         await rig.stand_in.close(conversation_id)
-        await eventually(lambda: _equals(told, [events_pb2.FEED_KIND_ASSIGNED, events_pb2.FEED_KIND_UNASSIGNED]))
+        await eventually(
+            lambda: _equals(told, [events_pb2.FEED_KIND_ASSIGNED, events_pb2.FEED_KIND_UNASSIGNED])
+        )
         assert (await agents.GetMyAgent(router_pb2.GetMyAgentRequest(), metadata=me)).load == 0
 
 
@@ -81,7 +90,12 @@ async def test_transfer_to_an_agent_and_to_a_queue(postgres_url: str, nats_url: 
 
         async def assigned_to_seller() -> bool:
             async with rig.router.read() as tx:
-                return await tx.raw.fetchval("SELECT state FROM work_items WHERE conversation_id = $1", conversation_id) == "assigned"
+                return (
+                    await tx.raw.fetchval(
+                        "SELECT state FROM work_items WHERE conversation_id = $1", conversation_id
+                    )
+                    == "assigned"
+                )
 
         await eventually(assigned_to_seller)
         with pytest.raises(FailedPrecondition, match="NOT_ASSIGNEE"):
@@ -90,7 +104,9 @@ async def test_transfer_to_an_agent_and_to_a_queue(postgres_url: str, nats_url: 
                 metadata=rig.staff(helper, *AGENT),
             )
         await dispatch.TransferConversation(
-            router_pb2.TransferConversationRequest(conversation_id=conversation_id, queue_id=service.id, note="please help"),
+            router_pb2.TransferConversationRequest(
+                conversation_id=conversation_id, queue_id=service.id, note="please help"
+            ),
             metadata=rig.staff(seller, *AGENT),
         )
         await eventually(lambda: held.assignee_id == helper)
@@ -108,14 +124,23 @@ async def test_queues_are_configured_by_mask_and_refused_by_reason(postgres_url:
         stub = router_pb2_grpc.QueueServiceStub(rig.channels.router)
         admin = rig.staff(new_id(), *ADMIN)
         first = await make_queue(rig, max_wait_s=60)
-        assert (first.priority, first.open, first.time_zone, first.offer_timeout_s) == (50, True, "Asia/Shanghai", 20)
+        assert (first.priority, first.open, first.time_zone, first.offer_timeout_s) == (
+            50,
+            True,
+            "Asia/Shanghai",
+            20,
+        )
         second = await make_queue(rig, overflow_queue_id=first.id, required_skills={"english": 3})
         with pytest.raises(InvalidArgument, match="OVERFLOW_CYCLE"):
-            request = router_pb2.UpdateQueueRequest(queue_id=first.id, queue=model_pb2.Queue(overflow_queue_id=second.id))
+            request = router_pb2.UpdateQueueRequest(
+                queue_id=first.id, queue=model_pb2.Queue(overflow_queue_id=second.id)
+            )
             request.update_mask.paths.append("overflow_queue_id")
             await stub.UpdateQueue(request, metadata=admin)
         with pytest.raises(AlreadyExists, match="QUEUE_NAME_TAKEN"):
-            await stub.CreateQueue(router_pb2.CreateQueueRequest(queue=model_pb2.Queue(name=first.name)), metadata=admin)
+            await stub.CreateQueue(
+                router_pb2.CreateQueueRequest(queue=model_pb2.Queue(name=first.name)), metadata=admin
+            )
         request = router_pb2.UpdateQueueRequest(queue_id=second.id, queue=model_pb2.Queue(priority=10))
         request.queue.sla.first_response_s = 90
         request.queue.hours.add(weekday=1, to="18:00")
@@ -126,7 +151,10 @@ async def test_queues_are_configured_by_mask_and_refused_by_reason(postgres_url:
         assert changed.required_skills == {"english": 3}
         assert getattr(changed.hours[0], "from") == "09:30"
         assert changed.overflow_queue_id == first.id
-        listed = [queue.id for queue in (await stub.ListQueues(router_pb2.ListQueuesRequest(), metadata=admin)).queues]
+        listed = [
+            queue.id
+            for queue in (await stub.ListQueues(router_pb2.ListQueuesRequest(), metadata=admin)).queues
+        ]
         assert {first.id, second.id} <= set(listed)
         await stub.DeleteQueue(router_pb2.DeleteQueueRequest(queue_id=first.id), metadata=admin)
         with pytest.raises(NotFound, match="QUEUE_UNKNOWN"):
@@ -146,15 +174,22 @@ async def test_the_board_and_the_wait_show_what_waits(postgres_url: str, nats_ur
             return board.queues[0].waiting == 3
 
         await eventually(waiting)
-        place = await dispatch.GetWait(router_pb2.GetWaitRequest(conversation_id=conversations[1]), metadata=admin)
+        place = await dispatch.GetWait(
+            router_pb2.GetWaitRequest(conversation_id=conversations[1]), metadata=admin
+        )
         assert (place.position, place.open, place.estimate_known) == (2, True, False)
-        page = await stub.ListWorkItems(router_pb2.ListWorkItemsRequest(queue_id=queue.id, page_size=2), metadata=admin)
+        page = await stub.ListWorkItems(
+            router_pb2.ListWorkItemsRequest(queue_id=queue.id, page_size=2), metadata=admin
+        )
         rest = await stub.ListWorkItems(
-            router_pb2.ListWorkItemsRequest(queue_id=queue.id, page_size=2, page_token=page.next_page_token), metadata=admin
+            router_pb2.ListWorkItemsRequest(queue_id=queue.id, page_size=2, page_token=page.next_page_token),
+            metadata=admin,
         )
         assert [item.conversation_id for item in [*page.work_items, *rest.work_items]] == conversations
         assert rest.next_page_token == ""
-        assert rig.stand_in.conversations[conversations[0]].state == conversation_model.CONVERSATION_STATE_QUEUED
+        assert (
+            rig.stand_in.conversations[conversations[0]].state == conversation_model.CONVERSATION_STATE_QUEUED
+        )
 
 
 async def _equals(read: object, wanted: object) -> bool:

@@ -134,7 +134,9 @@ class FakeConversations:
         found = self.conversations.get(conversation_id)
         return None if found is None else self.fact(found)
 
-    async def move_conversation(self, command: Command, *, note: str, required_agent_id: str) -> tuple[int, int]:
+    async def move_conversation(
+        self, command: Command, *, note: str, required_agent_id: str
+    ) -> tuple[int, int]:
         """MoveConversation."""
         return await self.move_to(command, required_agent_id)
 
@@ -161,13 +163,21 @@ class Client:
 class Replica:
     """One router process: what it runs, to be run step by step."""
 
-    def __init__(self, database: Database, fake: FakeConversations, policy: Policy, plan_size: int = 2000) -> None:
+    def __init__(
+        self, database: Database, fake: FakeConversations, policy: Policy, plan_size: int = 2000
+    ) -> None:
         measures = Measures(Metrics(CollectorRegistry(), "router"))
         self.database = database
         self.commander = Commander(database, Client(fake), policy, measures)
         self.strategies = Strategies.installed([])
         self.planning = PlanningTask(
-            database, self.commander, self.strategies, PluginRunner(threads=1), measures, SystemClock(), plan_size
+            database,
+            self.commander,
+            self.strategies,
+            PluginRunner(threads=1),
+            measures,
+            SystemClock(),
+            plan_size,
         )
         self.timers = TimerTask(database, policy, SystemClock())
         self.dispatch = Dispatch(database, Client(fake), self.commander, policy)
@@ -185,7 +195,9 @@ class World:
     async def queue(self, **values: object) -> Queue:
         """A queue, "Sales" with a number unless it is named."""
         queue = Queue(id="", name=f"Sales {new_id()}", **values)  # type: ignore[arg-type]
-        return await self.database.run(lambda tx: configuring.create_queue(tx, queue, self.replica.strategies))
+        return await self.database.run(
+            lambda tx: configuring.create_queue(tx, queue, self.replica.strategies)
+        )
 
     async def agent(self, *queue_list: Queue, capacity: int = 5, online: bool = True, **skills: int) -> str:
         """An agent who serves these queues, online and connected."""
@@ -207,9 +219,13 @@ class World:
         async with self.database.read() as tx:
             known = await queues.get(tx, queue.id)
         assert known is not None
-        await self.database.run(lambda tx: configuring.set_members(tx, queue.id, [*known.member_ids, *agent_ids]))
+        await self.database.run(
+            lambda tx: configuring.set_members(tx, queue.id, [*known.member_ids, *agent_ids])
+        )
 
-    async def connect(self, *agent_ids: str, gateway: str = "gateway-1", connections: int = 1) -> dict[str, int]:
+    async def connect(
+        self, *agent_ids: str, gateway: str = "gateway-1", connections: int = 1
+    ) -> dict[str, int]:
         """A gateway process names these agents."""
         named = dict.fromkeys(agent_ids, connections)
         return await self.database.run(lambda tx: presence.renew(tx, gateway, named, self.policy))

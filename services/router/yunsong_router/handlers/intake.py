@@ -88,12 +88,32 @@ async def absorb(tx: Transaction, fact: Fact, policy: Policy, *, refused: bool =
         await _leave(tx, item, fact)
 
 
+async def known_already(tx: Transaction, fact: Fact) -> bool:
+    """Most facts tell the router what it did itself; one look without a lock finds out."""
+    item = await items.get(tx, fact.conversation_id)
+    if item is None:
+        return fact.standing is Standing.GONE
+    if fact.rev <= item.conversation_rev or fact.epoch < item.epoch:
+        return True
+    # The intent's answer, which is on its way, confirms the same; should it be lost, the intent is sent again.
+    return (
+        fact.standing is Standing.ACTIVE
+        and fact.epoch == item.epoch
+        and item.assignment_id is not None
+        and (item.next_agent_id or (item.agent_id if item.state is ItemState.ASSIGNING else None))
+        == fact.assignee_id
+    )
+
+
 async def update(
     tx: Transaction, conversation_id: str, rev: int, priority: int, skills: dict[str, int]
 ) -> None:
     """Urgency or skills of a conversation changed: a waiting one takes its new place."""
+    known = await items.get(tx, conversation_id)
+    if known is None or rev <= known.conversation_rev or (known.priority, known.skills) == (priority, skills):
+        return
     item = await items.lock(tx, conversation_id)
-    if item is None or rev <= item.conversation_rev or (item.priority, item.skills) == (priority, skills):
+    if item is None or rev <= item.conversation_rev:
         return
     # The revision is a state's alone: a state that comes late still counts.
     item.priority, item.skills = priority, skills
@@ -154,7 +174,9 @@ async def _queue(tx: Transaction, item: WorkItem, fact: Fact, policy: Policy) ->
         item.due_at = min(until, item.due_at or until)
         item.transferred_by = None
         await items.save(tx, item)
-    await promising.item_moved(tx, item, queue, answered=fact.answered)
+    await promising.item_moved(
+        tx, item, queue, answered=fact.answered, contact_waits=fact.reason != "snooze_due"
+    )
     await transitions.announce(tx, item, before, fact.reason)
     await feed.write(tx, entries)
     await triggers.raise_for_queues(tx, [item.queue_id])

@@ -9,17 +9,15 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from yunsong.router.v1 import events_pb2
 from yunsong_common.db import Database, Transaction
 from yunsong_common.ids import new_id
 from yunsong_plugin_api import PluginRunner
-from yunsong_router.domain.model import ItemState, Queue, WorkItem
+from yunsong_router.domain.model import ItemState, Queue
 from yunsong_router.domain.planning import Placement, Planner, QueueRules
 from yunsong_router.handlers import assigning, feed, transitions
 from yunsong_router.handlers.strategies import Strategies
-from yunsong_router.repository import commands, planning, queues, triggers
+from yunsong_router.repository import commands, items, planning, queues, triggers
 from yunsong_router.repository.commands import Command
-from yunsong_router.repository.items import item_of
 from yunsong_router.repository.planning import Candidate
 
 LOG = logging.getLogger(__name__)
@@ -135,7 +133,7 @@ async def _write(
             room[placement.agent_id] -= placement.weight
             kept.append(placement)
     names = {agent_id: name for agent_id, (name, _) in locked.items()}
-    to_run = await _write_kept(tx, by_id, names, kept, now) if kept else []
+    to_run = await _write_kept(tx, by_id, names, kept, candidates, now) if kept else []
     return Outcome(placed=len(kept), again=len(kept) < len(placements), to_run=to_run)
 
 
@@ -144,48 +142,60 @@ async def _write_kept(
     by_id: dict[str, Queue],
     names: dict[str, str],
     kept: Sequence[Placement],
+    candidates: dict[str, Candidate],
     now: dt.datetime,
 ) -> list[Command]:
-    rows = await planning.write_assignments(
-        tx,
-        [p.item_id for p in kept],
-        [p.agent_id for p in kept],
-        [new_id() for _ in kept],
-        [_offer_until(by_id[p.queue_id], now) for p in kept],
+    offers_until = [_offer_until(by_id[p.queue_id], now) for p in kept]
+    assignment_ids = [new_id() for _ in kept]
+    await planning.write_assignments(
+        tx, [p.item_id for p in kept], [p.agent_id for p in kept], assignment_ids, offers_until
     )
     await planning.write_turns(
         tx,
         {p.agent_id: now + dt.timedelta(microseconds=index) for index, p in enumerate(kept)},
         {p.queue_id: p.agent_id for p in kept},
     )
-    intents: list[Command] = []
-    offers: list[events_pb2.AgentFeedChanged] = []
-    for item in map(item_of, rows):
-        assert item.agent_id is not None
-        if item.offer_expires_at is None:
-            intents.append(_intent(item, names[item.agent_id]))
-        else:
-            offers.append(feed.about_item(item.agent_id, feed.OFFERED, item, "offered"))
-            await transitions.announce(tx, item, ItemState.WAITING, "offered")
+    intents = [
+        _intent(placement, candidates[placement.item_id], assignment_id, names[placement.agent_id])
+        for placement, assignment_id, until in zip(kept, assignment_ids, offers_until, strict=True)
+        if until is None
+    ]
     hand_over = len(intents) <= _HAND_OVER
     if intents:
         await commands.add(tx, intents, claimed=hand_over)
-    await feed.write(tx, offers)
+    await _tell_offers(
+        tx, [p.item_id for p, until in zip(kept, offers_until, strict=True) if until is not None]
+    )
     return intents if hand_over else []
 
 
-def _intent(item: WorkItem, agent_name: str) -> Command:
-    assert item.assignment_id is not None
+async def _tell_offers(tx: Transaction, item_ids: Sequence[str]) -> None:
+    if not item_ids:
+        return
+    offered = (await items.lock_many(tx, item_ids)).values()
+    for item in offered:
+        await transitions.announce(tx, item, ItemState.WAITING, "offered")
+    await feed.write(
+        tx,
+        [
+            feed.about_item(item.agent_id, feed.OFFERED, item, "offered")
+            for item in offered
+            if item.agent_id is not None
+        ],
+    )
+
+
+def _intent(placement: Placement, candidate: Candidate, assignment_id: str, agent_name: str) -> Command:
     return Command(
-        id=item.assignment_id,
+        id=assignment_id,
         kind="assign",
-        work_item_id=item.id,
-        conversation_id=item.conversation_id,
-        epoch=item.epoch,
+        work_item_id=placement.item_id,
+        conversation_id=candidate.conversation_id,
+        epoch=candidate.epoch,
         reason="assigned",
-        agent_id=item.agent_id,
+        agent_id=placement.agent_id,
         agent_name=agent_name,
-        queue_id=item.queue_id,
+        queue_id=placement.queue_id,
     )
 
 

@@ -26,8 +26,13 @@ class Answer:
     by_agent: bool
 
 
-async def item_moved(tx: Transaction, item: WorkItem, queue: Queue | None, *, answered: bool) -> None:
-    """The conversation went to people, from hand to hand, or away. `answered`: an agent has answered it before."""
+async def item_moved(
+    tx: Transaction, item: WorkItem, queue: Queue | None, *, answered: bool, contact_waits: bool = False
+) -> None:
+    """The conversation went to people, from hand to hand, or away. `answered`: an agent has answered it before.
+
+    `contact_waits`: it came back because of the contact, whose message was told before and started nothing yet.
+    """
     known = (await store.lock(tx, [item.conversation_id])).get(item.conversation_id)
     running = item.state not in (ItemState.DONE, ItemState.OFF_HOURS)
     if known is None and not running:
@@ -35,6 +40,7 @@ async def item_moved(tx: Transaction, item: WorkItem, queue: Queue | None, *, an
     promises = known or Promises(item.conversation_id)
     if known is None:
         promises.clocks = Clocks(answered=answered)
+    came_back = running and contact_waits and not promises.running
     promises.queue_id, promises.agent_id, promises.running = item.queue_id, _holder(item), running
     changed: list[Clock] = []
     if not running:
@@ -43,6 +49,11 @@ async def item_moved(tx: Transaction, item: WorkItem, queue: Queue | None, *, an
         promises.clocks, changed = rules.queued(
             promises.clocks, queue.sla, item.waiting_since, queue.schedule.after_open_seconds
         )
+        if came_back:
+            promises.clocks, more = rules.contact_wrote(
+                promises.clocks, queue.sla, item.waiting_since, queue.schedule.after_open_seconds
+            )
+            changed = [*changed, *more]
     await store.save(tx, [promises])
     await _announce(tx, promises, changed)
 

@@ -13,7 +13,7 @@ from yunsong_router.repository import agents, handlings, items, queues, triggers
 _AT_ONCE = 500
 # The rest comes in as `admit` finds room for it.
 _AT_OPENING = 2000
-_HANDLINGS_KEPT = dt.timedelta(days=30)
+_KEPT = dt.timedelta(days=30)
 
 
 async def expire_offers(tx: Transaction, policy: Policy) -> int:
@@ -99,7 +99,9 @@ async def send_home(tx: Transaction) -> int:
 
 async def prune(tx: Transaction) -> int:
     """Forgets what no rule looks back to."""
-    await handlings.prune(tx, await tx.now() - _HANDLINGS_KEPT)
+    before = await tx.now() - _KEPT
+    await handlings.prune(tx, before)
+    await waiting.prune(tx, before, _AT_OPENING)
     return 0
 
 

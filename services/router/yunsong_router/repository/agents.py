@@ -10,16 +10,15 @@ from typing import Any
 
 from yunsong_common.db import Transaction
 from yunsong_router.domain.model import Agent, Presence
-from yunsong_router.repository import items
 
 _COLUMNS = (
     "a.id::text AS id, a.name, a.capacity, a.skills::text AS skills, a.enabled, a.presence, a.presence_reason, a.presence_since, "
-    "a.connected, a.last_assigned_at, a.feed_rev, "
+    "a.connected, a.last_assigned_at, a.feed_rev, a.load, a.active_count, "
     "ARRAY(SELECT m.queue_id::text FROM queue_members m WHERE m.agent_id = a.id ORDER BY m.queue_id) AS queue_ids"
 )
 
 
-def agent_of(row: Any, load: int = 0, active_count: int = 0) -> Agent:
+def agent_of(row: Any) -> Agent:
     """The agent of a row with the columns above."""
     return Agent(
         id=row["id"],
@@ -33,27 +32,22 @@ def agent_of(row: Any, load: int = 0, active_count: int = 0) -> Agent:
         connected=row["connected"],
         last_assigned_at=row["last_assigned_at"],
         feed_rev=row["feed_rev"],
-        load=load,
-        active_count=active_count,
+        load=row["load"],
+        active_count=row["active_count"],
         queue_ids=tuple(row["queue_ids"]),
     )
-
-
-async def _with_loads(tx: Transaction, rows: Sequence[Any]) -> list[Agent]:
-    loads = await items.loads(tx, [row["id"] for row in rows]) if rows else {}
-    return [agent_of(row, *loads.get(row["id"], (0, 0))) for row in rows]
 
 
 async def get(tx: Transaction, agent_id: str) -> Agent | None:
     """One agent with its load."""
     row = await tx.raw.fetchrow(f"SELECT {_COLUMNS} FROM agents a WHERE id = $1", agent_id)
-    return None if row is None else (await _with_loads(tx, [row]))[0]
+    return None if row is None else agent_of(row)
 
 
 async def get_many(tx: Transaction, agent_ids: Iterable[str]) -> dict[str, Agent]:
     """Agents with their loads."""
     rows = await tx.raw.fetch(f"SELECT {_COLUMNS} FROM agents a WHERE id = ANY($1)", list(agent_ids))
-    return {agent.id: agent for agent in await _with_loads(tx, rows)}
+    return {row["id"]: agent_of(row) for row in rows}
 
 
 async def lock(tx: Transaction, agent_id: str) -> Agent | None:
@@ -73,13 +67,13 @@ async def page(
         "ORDER BY a.name, a.id LIMIT $3",
         name, agent_id, limit, queue_id,
     )  # fmt: skip
-    return await _with_loads(tx, rows)
+    return [agent_of(row) for row in rows]
 
 
 async def everybody(tx: Transaction) -> list[Agent]:
     """All agents by name."""
     rows = await tx.raw.fetch(f"SELECT {_COLUMNS} FROM agents a ORDER BY a.name, a.id")
-    return await _with_loads(tx, rows)
+    return [agent_of(row) for row in rows]
 
 
 async def create(tx: Transaction, agent_id: str, name: str, capacity: int) -> bool:

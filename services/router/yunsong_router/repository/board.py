@@ -36,13 +36,10 @@ async def numbers(tx: Transaction) -> list[Numbers]:
         "  min(waiting_since) FILTER (WHERE state IN ('waiting', 'offered')) AS first_since,"
         "  count(*) FILTER (WHERE state IN ('assigning', 'assigned')) AS active"
         "  FROM work_items WHERE state <> 'done' GROUP BY queue_id"
-        "), held AS ("
-        "  SELECT agent_id, sum(weight) AS load FROM work_items"
-        "  WHERE state IN ('offered', 'assigning', 'assigned') GROUP BY agent_id"
         "), staff AS ("
-        "  SELECT m.queue_id, count(*) AS online, count(*) FILTER (WHERE a.capacity > coalesce(h.load, 0)) AS free,"
-        "  sum(a.capacity) AS slots, sum(greatest(0, a.capacity - coalesce(h.load, 0))) AS free_slots"
-        "  FROM queue_members m JOIN agents a ON a.id = m.agent_id LEFT JOIN held h ON h.agent_id = a.id"
+        "  SELECT m.queue_id, count(*) AS online, count(*) FILTER (WHERE a.capacity > a.load) AS free,"
+        "  sum(a.capacity) AS slots, sum(greatest(0, a.capacity - a.load)) AS free_slots"
+        "  FROM queue_members m JOIN agents a ON a.id = m.agent_id"
         "  WHERE a.enabled AND a.connected AND a.presence = 'online' GROUP BY m.queue_id"
         ") SELECT q.id::text AS queue_id, q.name, q.group_id::text AS group_id, q.priority, q.open, q.board_rev AS rev,"
         "  coalesce(i.waiting, 0)::int AS waiting, i.first_since, coalesce(i.active, 0)::int AS active,"
@@ -56,10 +53,9 @@ async def numbers(tx: Transaction) -> list[Numbers]:
 async def totals(tx: Transaction) -> tuple[int, int, int]:
     """Load and capacity of the agents who take work, and how many items wait for want of any queue."""
     row = await tx.raw.fetchrow(
-        "SELECT (SELECT coalesce(sum(w.weight), 0) FROM work_items w JOIN agents a ON a.id = w.agent_id WHERE a.connected "
-        "AND a.presence = 'online' AND w.state IN ('offered', 'assigning', 'assigned'))::int AS load, "
-        "(SELECT coalesce(sum(capacity), 0) FROM agents WHERE connected AND presence = 'online')::int AS capacity, "
-        "(SELECT count(*) FROM work_items WHERE state = 'waiting' AND queue_id IS NULL)::int AS homeless"
+        "SELECT coalesce(sum(load), 0)::int AS load, coalesce(sum(capacity), 0)::int AS capacity, "
+        "(SELECT count(*) FROM work_items WHERE state = 'waiting' AND queue_id IS NULL)::int AS homeless "
+        "FROM agents WHERE connected AND presence = 'online'"
     )
     assert row is not None
     return row["load"], row["capacity"], row["homeless"]

@@ -1,6 +1,5 @@
 """Intents: what the conversation service has to accept or refuse."""
 
-
 from __future__ import annotations
 
 import datetime as dt

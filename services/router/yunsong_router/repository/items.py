@@ -108,23 +108,6 @@ async def waiting_in(
     return [item_of(row) for row in rows]
 
 
-async def loads(tx: Transaction, agent_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """Agent id to load and number of conversations held; agents with nothing are left out."""
-    rows = await tx.raw.fetch(
-        "SELECT agent_id::text AS agent_id, sum(weight)::int AS load, count(*)::int AS items FROM ("
-        "  SELECT agent_id, weight FROM work_items WHERE agent_id = ANY($1) AND state IN ('offered', 'assigning', 'assigned')"
-        "  UNION ALL SELECT next_agent_id, weight FROM work_items WHERE next_agent_id = ANY($1)"
-        ") held GROUP BY agent_id",
-        agent_ids,
-    )
-    return {row["agent_id"]: (row["load"], row["items"]) for row in rows}
-
-
-async def load_of(tx: Transaction, agent_id: str) -> int:
-    """How much an agent holds; exact only while the agent is locked."""
-    return (await loads(tx, [agent_id])).get(agent_id, (0, 0))[0]
-
-
 async def exclude(tx: Transaction, item_id: str, agent_id: str, until: dt.datetime) -> None:
     """Keeps an item from an agent for a while."""
     await tx.raw.execute(

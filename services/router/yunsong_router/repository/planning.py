@@ -7,19 +7,20 @@ import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from yunsong_common.db import Transaction
 from yunsong_router.domain.model import Queue
 from yunsong_router.domain.planning import OnlineAgent, WaitingItem
 from yunsong_router.domain.skills import required_now
-from yunsong_router.repository.items import COLUMNS, loads
 
 Place = tuple[bool, int, dt.datetime, str]
 
 _ITEM = (
-    "id::text AS id, queue_id::text AS queue_id, priority, weight, channel, skills::text AS skills, waiting_since, at_head, epoch, "
-    "required_agent_id::text AS required_agent_id, preferred_agent_id::text AS preferred_agent_id, prefer_until"
+    "id::text AS id, conversation_id::text AS conversation_id, queue_id::text AS queue_id, priority, weight, channel, "
+    "skills::text AS skills, waiting_since, at_head, epoch, required_agent_id::text AS required_agent_id, "
+    "preferred_agent_id::text AS preferred_agent_id, prefer_until"
 )
 
 
@@ -29,6 +30,7 @@ class Candidate:
 
     item: WaitingItem
     place: Place
+    conversation_id: str
     epoch: int
 
 
@@ -43,19 +45,18 @@ async def try_lock_group(tx: Transaction, group_id: str) -> bool:
 async def online_agents(tx: Transaction, queue_ids: Sequence[str], also: Sequence[str]) -> list[OnlineAgent]:
     """Agents who take work: members of these queues, and those in `also`."""
     rows = await tx.raw.fetch(
-        "SELECT a.id::text AS id, a.capacity, a.skills::text AS skills, a.last_assigned_at, m.queue_ids FROM agents a "
+        "SELECT a.id::text AS id, a.capacity, a.load, a.skills::text AS skills, a.last_assigned_at, m.queue_ids FROM agents a "
         "LEFT JOIN (SELECT agent_id, array_agg(queue_id::text) AS queue_ids FROM queue_members WHERE queue_id = ANY($1) "
         "GROUP BY agent_id) m ON m.agent_id = a.id "
         "WHERE (m.agent_id IS NOT NULL OR a.id = ANY($2)) AND a.enabled AND a.connected AND a.presence = 'online'",
         queue_ids, list(also),
     )  # fmt: skip
-    held = await loads(tx, [row["id"] for row in rows])
     return [
         OnlineAgent(
             id=row["id"],
             queue_ids=frozenset(row["queue_ids"] or ()),
             skills=_skills(row["skills"]),
-            load=held.get(row["id"], (0, 0))[0],
+            load=row["load"],
             capacity=row["capacity"],
             last_assigned_at=row["last_assigned_at"].timestamp()
             if row["last_assigned_at"] is not None
@@ -99,12 +100,12 @@ async def next_items(
 async def lock_agents(tx: Transaction, agent_ids: Sequence[str]) -> dict[str, tuple[str, int]]:
     """Agent id to name and room, of those who still take work and whom nobody else reserves on just now; locked."""
     rows = await tx.raw.fetch(
-        "SELECT id::text AS id, name, capacity FROM agents WHERE id = ANY($1) AND enabled AND connected AND presence = 'online' "
+        "SELECT id::text AS id, name, capacity - load AS room FROM agents "
+        "WHERE id = ANY($1) AND enabled AND connected AND presence = 'online' "
         "FOR NO KEY UPDATE SKIP LOCKED",
         agent_ids,
     )
-    held = await loads(tx, [row["id"] for row in rows])
-    return {row["id"]: (row["name"], row["capacity"] - held.get(row["id"], (0, 0))[0]) for row in rows}
+    return {row["id"]: (row["name"], row["room"]) for row in rows}
 
 
 async def lock_waiting(tx: Transaction, candidates: Sequence[Candidate]) -> set[str]:
@@ -123,16 +124,15 @@ async def write_assignments(
     agent_ids: Sequence[str],
     assignment_ids: Sequence[str],
     offers_until: Sequence[dt.datetime | None],
-) -> list[Any]:
-    """Reserves the agents' load: items with an end become offers, the others wait for the conversation's answer. Gives their rows."""
-    rows: list[Any] = await tx.raw.fetch(
+) -> None:
+    """Reserves the agents' load: items with an end become offers, the others wait for the conversation's answer."""
+    await tx.raw.execute(
         "UPDATE work_items w SET state = CASE WHEN n.until IS NULL THEN 'assigning' ELSE 'offered' END, agent_id = n.agent, "
         "assignment_id = n.assignment, offer_expires_at = n.until, updated_at = clock_timestamp() "
         "FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[]) AS n(item, agent, assignment, until) "
-        f"WHERE w.id = n.item RETURNING {COLUMNS}",
+        "WHERE w.id = n.item",
         item_ids, agent_ids, assignment_ids, offers_until,
     )  # fmt: skip
-    return rows
 
 
 async def write_turns(
@@ -185,8 +185,16 @@ def _candidate(
         excluded=excluded.get(row["id"], frozenset()),
         channel=row["channel"],
     )
-    return Candidate(item, (not row["at_head"], row["priority"], waiting_since, row["id"]), row["epoch"])
+    return Candidate(
+        item,
+        (not row["at_head"], row["priority"], waiting_since, row["id"]),
+        row["conversation_id"],
+        row["epoch"],
+    )
 
 
-def _skills(text: str) -> dict[str, int]:
-    return {} if text == "{}" else json.loads(text)
+@lru_cache(maxsize=10_000)
+def _skills(text: str) -> Mapping[str, int]:
+    # Shared by all who have the same; nobody changes it.
+    skills: dict[str, int] = json.loads(text)
+    return skills

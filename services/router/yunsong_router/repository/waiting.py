@@ -79,8 +79,7 @@ async def queues_with_room_for_off_hours(tx: Transaction) -> list[tuple[str, int
         "WHERE q.open AND EXISTS (SELECT 1 FROM work_items w WHERE w.queue_id = q.id AND w.state = 'off_hours' AND NOT w.moving) "
         "AND NOT EXISTS (SELECT 1 FROM work_items w WHERE w.queue_id = q.id "
         "AND (w.state = 'waiting' OR w.moving AND w.state = 'off_hours')) "
-        "AND a.capacity > (SELECT coalesce(sum(w.weight), 0) FROM work_items w WHERE w.agent_id = a.id "
-        "AND w.state IN ('offered', 'assigning', 'assigned')) GROUP BY q.id"
+        "AND a.capacity > a.load GROUP BY q.id"
     )
     return [(row["id"], row["free"]) for row in rows]
 
@@ -114,6 +113,19 @@ async def earliest_exclusion(
 async def drop_exclusions(tx: Transaction, now: dt.datetime) -> None:
     """Forgets exclusions that are over."""
     await tx.raw.execute("DELETE FROM exclusions WHERE until <= $1", now)
+
+
+async def prune(tx: Transaction, before: dt.datetime, limit: int) -> None:
+    """Forgets conversations that are done since long; one that is reopened later begins anew here."""
+    rows = await tx.raw.fetch(
+        "DELETE FROM work_items WHERE id IN (SELECT id FROM work_items WHERE state = 'done' AND updated_at < $1 LIMIT $2) "
+        "RETURNING conversation_id",
+        before,
+        limit,
+    )
+    await tx.raw.execute(
+        "DELETE FROM promises WHERE conversation_id = ANY($1)", [row["conversation_id"] for row in rows]
+    )
 
 
 async def _locked(tx: Transaction, where: str, *args: Any) -> list[WorkItem]:

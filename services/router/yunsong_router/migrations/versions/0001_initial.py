@@ -3,6 +3,7 @@
 Revision ID: 0001
 """
 
+# ruff: noqa: S608 - statements are put together from this file's constants alone
 from __future__ import annotations
 
 from alembic import op
@@ -57,8 +58,11 @@ CREATE TABLE agents (
     presence_since timestamptz NOT NULL,
     connected boolean NOT NULL DEFAULT false,
     last_assigned_at timestamptz,
-    feed_rev bigint NOT NULL DEFAULT 0
-);
+    feed_rev bigint NOT NULL DEFAULT 0,
+    -- Kept by triggers on work_items, and by nothing else.
+    load integer NOT NULL DEFAULT 0,
+    active_count integer NOT NULL DEFAULT 0
+) WITH (fillfactor = 50);
 CREATE INDEX agents_connected ON agents (id) WHERE connected;
 
 CREATE TABLE queue_members (
@@ -89,7 +93,7 @@ CREATE TABLE channel_weights (
     weight integer NOT NULL CHECK (weight BETWEEN 1 AND 100)
 );
 
--- One row per conversation. Its load is not counted anywhere: an agent's load is the sum of the weights of its rows.
+-- One row per conversation.
 CREATE TABLE work_items (
     id uuid PRIMARY KEY,
     conversation_id uuid NOT NULL UNIQUE,
@@ -122,12 +126,13 @@ CREATE TABLE work_items (
 CREATE INDEX work_items_waiting ON work_items (queue_id, (NOT at_head), priority, waiting_since, id)
     WHERE state = 'waiting' AND NOT moving;
 CREATE INDEX work_items_queue ON work_items (queue_id, state) WHERE state <> 'done';
-CREATE INDEX work_items_held ON work_items (agent_id) INCLUDE (weight)
+CREATE INDEX work_items_held ON work_items (agent_id)
     WHERE state IN ('offered', 'assigning', 'assigned');
 CREATE INDEX work_items_next_agent ON work_items (next_agent_id) WHERE next_agent_id IS NOT NULL;
 CREATE INDEX work_items_required ON work_items (required_agent_id) WHERE state = 'waiting' AND required_agent_id IS NOT NULL;
 CREATE INDEX work_items_due ON work_items (due_at) WHERE state = 'waiting' AND NOT moving;
 CREATE INDEX work_items_offers ON work_items (offer_expires_at) WHERE state = 'offered';
+CREATE INDEX work_items_done ON work_items (updated_at) WHERE state = 'done';
 
 CREATE TABLE exclusions (
     work_item_id uuid NOT NULL REFERENCES work_items ON DELETE CASCADE,
@@ -198,6 +203,31 @@ CREATE TABLE handlings (
 CREATE INDEX handlings_queue ON handlings (queue_id, ended_at DESC)
 """
 
+# An agent's load is the sum of the weights that the agent is offered, is being given, holds, or has reserved. The database keeps it with
+# every statement that changes a work item, so no code can forget to, and nothing can drift.
+HELD = "state IN ('offered', 'assigning', 'assigned')"
+GAINED = f"""
+    SELECT agent_id, weight AS load, 1 AS items FROM new_rows WHERE agent_id IS NOT NULL AND {HELD}
+    UNION ALL SELECT next_agent_id, weight, 1 FROM new_rows WHERE next_agent_id IS NOT NULL
+"""
+LOST = f"""
+    UNION ALL SELECT agent_id, -weight, -1 FROM old_rows WHERE agent_id IS NOT NULL AND {HELD}
+    UNION ALL SELECT next_agent_id, -weight, -1 FROM old_rows WHERE next_agent_id IS NOT NULL
+"""
+
+
+def _keeper(name: str, changes: str) -> str:
+    return f"""
+        CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            UPDATE agents a SET load = a.load + d.load, active_count = a.active_count + d.items
+            FROM (SELECT agent_id, sum(load) AS load, sum(items) AS items FROM ({changes}) changes GROUP BY agent_id
+                  HAVING sum(load) <> 0 OR sum(items) <> 0 ORDER BY agent_id) d
+            WHERE a.id = d.agent_id;
+            RETURN NULL;
+        END $$
+    """
+
 
 def upgrade() -> None:
     """Creates everything."""
@@ -205,3 +235,13 @@ def upgrade() -> None:
     for statement in STATEMENTS.split(";\n"):
         if statement.strip():
             op.execute(statement)
+    op.execute(_keeper("keep_loads_of_new", GAINED))
+    op.execute(_keeper("keep_loads", GAINED + LOST))
+    op.execute(
+        "CREATE TRIGGER keep_loads_of_new AFTER INSERT ON work_items REFERENCING NEW TABLE AS new_rows "
+        "FOR EACH STATEMENT EXECUTE FUNCTION keep_loads_of_new()"
+    )
+    op.execute(
+        "CREATE TRIGGER keep_loads AFTER UPDATE ON work_items REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows "
+        "FOR EACH STATEMENT EXECUTE FUNCTION keep_loads()"
+    )
