@@ -30,7 +30,12 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 
 {{- define "yunsong.image" -}}
 {{- $image := .root.Values.image -}}
+{{- $own := (get .root.Values.components .component).image -}}
+{{- if $own -}}
+{{ $own }}
+{{- else -}}
 {{ $image.registry }}{{ $image.repository }}-{{ .component }}:{{ default .root.Chart.AppVersion $image.tag }}
+{{- end -}}
 {{- end -}}
 
 {{/* The six services and their ports, which are those of the services' own defaults. */}}
