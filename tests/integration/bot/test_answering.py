@@ -60,10 +60,13 @@ async def test_a_picture_is_a_miss_with_a_word_about_it(bots: Field) -> None:
 async def test_candidates_are_offered_as_buttons_and_a_pressed_one_is_answered(bots: Field) -> None:
     replica = await bots.start()
     await bots.stock(replica)
-    settings = bot_pb2.BotSettings(answer_threshold=0.99, suggest_threshold=0.1)
-    request = bot_pb2.UpdateBotSettingsRequest(settings=settings)
-    request.update_mask.paths.extend(["answer_threshold", "suggest_threshold"])
-    await replica.knowledge.UpdateBotSettings(request, metadata=replica.staff())
+
+    async def use(answer: float, suggest: float) -> None:
+        settings = bot_pb2.BotSettings(answer_threshold=answer, suggest_threshold=suggest)
+        request = bot_pb2.UpdateBotSettingsRequest(settings=settings)
+        request.update_mask.paths.extend(["answer_threshold", "suggest_threshold"])
+        await replica.knowledge.UpdateBotSettings(request, metadata=replica.staff())
+
     thread = bots.conversation.begin()
 
     async def offered() -> bool:
@@ -71,12 +74,16 @@ async def test_candidates_are_offered_as_buttons_and_a_pressed_one_is_answered(b
         await heard(thread, len(thread.messages) - len(thread.bot_messages()))
         return thread.bot_messages()[-1].content.WhichOneof("kind") == "buttons"
 
-    await eventually(offered, what="an offer under the new thresholds")
-    buttons = thread.bot_messages()[-1].content.buttons.buttons
-    assert "下单后多久发货？" in [button.label for button in buttons]
-    asked = bots.conversation.begin()
-    await bots.conversation.contact_writes(asked, "下单后多久发货？")
-    assert await heard(asked, 1) == ["付款后当天发出。"]
+    await use(0.99, 0.1)
+    try:
+        await eventually(offered, what="an offer under the new thresholds")
+        buttons = thread.bot_messages()[-1].content.buttons.buttons
+        assert "下单后多久发货？" in [button.label for button in buttons]
+        asked = bots.conversation.begin()
+        await bots.conversation.contact_writes(asked, "下单后多久发货？")
+        assert await heard(asked, 1) == ["付款后当天发出。"]
+    finally:
+        await use(0.5, 0.3)
 
 
 async def test_what_is_not_the_bots_is_left_alone(bots: Field) -> None:
@@ -154,3 +161,25 @@ async def test_an_erased_contact_leaves_no_dialogue(bots: Field, service_databas
         return await dialogues() == 0
 
     await eventually(gone, what="the erasure")
+
+
+async def test_an_external_bot_that_does_not_answer_hands_off(bots: Field) -> None:
+    replica = await bots.start()
+    await bots.stock(replica)
+
+    async def use(url: str) -> None:
+        request = bot_pb2.UpdateBotSettingsRequest(settings=bot_pb2.BotSettings(external_bot_url=url))
+        request.update_mask.paths.append("external_bot_url")
+        await replica.knowledge.UpdateBotSettings(request, metadata=replica.staff())
+
+    async def handed_off() -> bool:
+        thread = bots.conversation.begin()
+        await bots.conversation.contact_writes(thread, "什么时候发货")
+        await heard(thread, 1)
+        return [handoff.reason for handoff in thread.handoffs] == ["byo_bot"]
+
+    await use("http://127.0.0.1:9/bot")
+    try:
+        await eventually(handed_off, what="a handoff by the new settings")
+    finally:
+        await use("")
