@@ -1,7 +1,8 @@
 """Writes the contract's Python code and type stubs to proto/gen, when the contract or the generators changed.
 
 Files are replaced one by one and only when they differ, so a test that runs meanwhile never sees half a file.
-Also writes build/contract.binpb, the descriptor set that the linters read without any network.
+Also writes contract.binpb, the contract with its comments: to build/ for the linter, which then needs no network for
+its imports, and beside the code for the services, which serve it by reflection.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -36,6 +38,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=PROTO.parent / "build") as folder:
         out = Path(folder)
         _compile(sources, out)
+        # Beside the generated code too: services serve its comments by reflection.
+        shutil.copyfile(out / DESCRIPTORS.name, out / "yunsong" / DESCRIPTORS.name)
         (out / DESCRIPTORS.name).replace(DESCRIPTORS)
         _install(out)
     STAMP.write_text(digest)

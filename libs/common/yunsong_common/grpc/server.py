@@ -15,13 +15,14 @@ from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection_pb2_grpc
 from opentelemetry.trace import SpanKind
 
 from yunsong.auth.v1 import principal_pb2
 from yunsong_common.errors import DeadlineExceeded, Internal, ResourceExhausted, Unauthenticated, YunsongError
 from yunsong_common.grpc.access import AccessRule, rules_of
 from yunsong_common.grpc.principal import METADATA_KEY, Verifier
+from yunsong_common.grpc.reflection import SERVICE_NAME, DocumentedReflection
 from yunsong_common.grpc.status import code_of, trailing_metadata
 from yunsong_common.grpc.validation import validate
 from yunsong_common.telemetry import Metrics, Telemetry, is_traceparent
@@ -107,9 +108,8 @@ class GrpcServer:
                 self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, wrapped),))
                 names.append(name)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection(
-            (*names, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
-        )
+        described = DocumentedReflection((*names, health.SERVICE_NAME, SERVICE_NAME))
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(described, self._server)
         self._names = names
         self.port = self._server.add_insecure_port(f"{host}:{port}")
         if self.port == 0:

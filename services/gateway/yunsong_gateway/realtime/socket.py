@@ -6,6 +6,7 @@ buffer is the only queue; a reader that lets it grow past the bound is cut and r
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import orjson
@@ -18,6 +19,8 @@ MAX_UNSENT_BYTES = 1024 * 1024
 EXTENSION = "yunsong.socket"
 _ABORT_AFTER_S = 2.0
 _PING_S = 20.0
+_LOG = logging.getLogger("yunsong_gateway.socket")
+_LOG.setLevel(logging.WARNING)
 
 
 class CloseCode:
@@ -49,6 +52,9 @@ class Socket(WebSocketsSansIOProtocol):
 
     def __init__(self, config: Config, *arguments: Any, **more: Any) -> None:
         super().__init__(config, *arguments, **more)
+        self.logger = (
+            _LOG  # uvicorn tells of every handshake with its query, which may hold what nobody should log
+        )
         # A dead peer must be noticed within the grace that an agent has.
         self.ping_interval = self.ping_timeout = _PING_S
 

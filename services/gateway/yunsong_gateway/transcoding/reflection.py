@@ -39,8 +39,12 @@ async def fetch(channel: grpc.aio.Channel, timeout_s: float) -> dict[str, bytes]
     stub = reflection_pb2_grpc.ServerReflectionStub(channel)
     names = await _list_services(stub, timeout_s)
     files: dict[str, bytes] = {"": "\n".join(names).encode()}
-    requests = [reflection_pb2.ServerReflectionRequest(file_containing_symbol=name) for name in names]
-    await _collect(stub, requests, files, timeout_s)
+    for name in names:
+        # One answer usually holds the files of all services of a server.
+        if not any(name in _services_in(data) for file, data in files.items() if file):
+            await _collect(
+                stub, [reflection_pb2.ServerReflectionRequest(file_containing_symbol=name)], files, timeout_s
+            )
     # A server may answer with the file alone; ask for what its imports still lack.
     while missing := _missing(files):
         requests = [reflection_pb2.ServerReflectionRequest(file_by_filename=name) for name in missing]
@@ -99,6 +103,11 @@ async def _each(
 ) -> AsyncIterator[reflection_pb2.ServerReflectionRequest]:
     for request in requests:
         yield request
+
+
+def _services_in(data: bytes) -> set[str]:
+    file = descriptor_pb2.FileDescriptorProto.FromString(data)
+    return {f"{file.package}.{service.name}" for service in file.service}
 
 
 def _missing(files: dict[str, bytes]) -> set[str]:
