@@ -160,14 +160,14 @@ class Product:
         return first["username"], first["password"]
 
     async def sign_in(self, username: str = "", password: str = "") -> httpx.AsyncClient:
-        """A client of the public door as this user, the first administrator by default. Close it."""
+        """A client of the public door as this user, the first administrator by default. `async with` closes it."""
         if not username:
             username, password = self.first_sign_in()
-        client = httpx.AsyncClient(base_url=self.url, timeout=30)
-        answer = await client.post("/api/v1/sessions", json={"username": username, "password": password})
+        async with httpx.AsyncClient(base_url=self.url, timeout=30) as nobody:
+            answer = await nobody.post("/api/v1/sessions", json={"username": username, "password": password})
         answer.raise_for_status()
-        client.headers["authorization"] = f"Bearer {answer.json()['access_token']}"
-        return client
+        bearer = {"authorization": f"Bearer {answer.json()['access_token']}"}
+        return httpx.AsyncClient(base_url=self.url, headers=bearer, timeout=30)
 
     async def __aenter__(self) -> Self:
         try:
@@ -180,6 +180,8 @@ class Product:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is not None:
+            print(f"The end of {self.log}:\n{self.tail()}")
         await self.stop()
 
     async def start(self) -> None:
