@@ -48,7 +48,8 @@ async def run_migrations(module: str, url: str, schema: str) -> int:
     """Brings one service's schema up to its newest revision and returns that number.
 
     `module` is the package of the revisions, such as "yunsong_router.migrations"; its parent holds `tables.py`. Concurrent callers wait for
-    each other. A statement that waits longer than 5 s for a lock fails and nothing changes: run it again.
+    each other. A statement that waits longer than 5 s for a lock fails and nothing changes: run it again. A schema
+    that a newer release left, and that this one works with, stays as it is: a rollback migrates nothing.
     """
     tables = importlib.import_module(f"{module.rpartition('.')[0]}.tables")
     known, min_compatible = int(tables.SCHEMA_VERSION), int(tables.MIN_COMPATIBLE)
@@ -110,6 +111,8 @@ def _upgrade(connection: SyncConnection, module: str, schema: str, known: int, m
     run(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
     run(f"SET LOCAL statement_timeout = '{_STATEMENT_TIMEOUT}'")
     run(f'SET LOCAL search_path = "{schema}", public')
+    if _is_ahead(connection, schema, known):
+        return
     config = Config()
     package = importlib.import_module(module)
     config.set_main_option("script_location", str(Path(next(iter(package.__path__)))).replace("%", "%%"))
@@ -127,6 +130,22 @@ def _upgrade(connection: SyncConnection, module: str, schema: str, known: int, m
         f'INSERT INTO "{schema}".schema_compatibility (current, min_compatible) VALUES ({known}, {min_compatible}) '  # noqa: S608
         "ON CONFLICT (only_row) DO UPDATE SET current = excluded.current, min_compatible = excluded.min_compatible"
     )
+
+
+def _is_ahead(connection: SyncConnection, schema: str, known: int) -> bool:
+    """Whether a newer release has been here and left a schema that this one works with, as before a rollback."""
+    run = connection.exec_driver_sql
+    if run(f"SELECT to_regclass({_quoted(f'{schema}.schema_compatibility')})").scalar() is None:
+        return False
+    state = run(f'SELECT current, min_compatible FROM "{schema}".schema_compatibility').one_or_none()  # noqa: S608
+    if state is None or state.current <= known:
+        return False
+    if state.min_compatible > known:
+        raise RuntimeError(
+            f"schema {schema} is at {state.current} and serves releases from {state.min_compatible} on, "
+            f"this one knows {known}: install a newer release, or restore a backup from before the upgrade"
+        )
+    return True
 
 
 def _quoted(name: str) -> str:
