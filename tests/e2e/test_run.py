@@ -37,6 +37,7 @@ async def test_what_the_first_start_keeps_is_readable_by_its_owner_alone(tmp_pat
             assert stat.S_IMODE((product.home / name).stat().st_mode) == 0o600
 
 
+@pytest.mark.slow  # the tests of faults kill parts too, under load
 @pytest.mark.parametrize("victim", ["router", "postgres", "nats"])
 async def test_a_killed_part_comes_back(tmp_path: Path, victim: str) -> None:
     async with Product(tmp_path, "distributed") as product:
