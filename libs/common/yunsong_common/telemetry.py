@@ -56,6 +56,10 @@ METRICS: dict[str, MetricSpec] = {
         ),
         MetricSpec("yunsong_consumer_dead_letters_total", "counter", "Events given up.", ("consumer",)),
         MetricSpec(
+            "yunsong_bot_decisions_total", "counter", "Contacts' messages the bot has decided on.", ("kind",)
+        ),
+        MetricSpec("yunsong_bot_entries", "gauge", "Entries the bot answers from."),
+        MetricSpec(
             "yunsong_task_restarts_total",
             "counter",
             "Background tasks started again after a failure.",

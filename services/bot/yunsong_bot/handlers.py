@@ -17,6 +17,7 @@ from yunsong_bot.library import Edition, Library
 from yunsong_bot.repository import StoredDialogue
 from yunsong_common.db import Database, Transaction
 from yunsong_common.ids import is_uuid
+from yunsong_common.telemetry import Metrics
 from yunsong_plugin_api import Handoff, NextSkill, SkillContext, SkillResult
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ class Bot:
     skills: Skills
     external: ExternalBot
     languages: Languages
+    metrics: Metrics
 
     async def answer(self, asked: Asked) -> None:
         """Answers, offers, admits a miss or hands off."""
@@ -80,7 +82,9 @@ class Bot:
             tx.emit(await _handled(tx, asked, decision), rev=asked.rev)
             return decision
 
-        return await self.database.run(settle)
+        decision = await self.database.run(settle)
+        self.metrics.counter("yunsong_bot_decisions_total", decision.kind.value).inc()
+        return decision
 
     async def _ask(
         self, asked: Asked, edition: Edition, known: StoredDialogue

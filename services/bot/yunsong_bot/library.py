@@ -77,6 +77,11 @@ class Library:
     def faq(self) -> Faq:
         return self.current.faq
 
+    @property
+    def size(self) -> int:
+        """How many entries the bot answers from."""
+        return len(self._edition.faq.entries) if self._edition is not None else 0
+
     def now(self) -> datetime:
         return self._database.now()
 

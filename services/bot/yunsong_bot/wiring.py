@@ -52,7 +52,9 @@ def build(settings: BotServiceSettings, registries: Registries) -> Service:
     conversations = Conversations(channels)
     client = httpx.AsyncClient(timeout=settings.external_bot_timeout_s)
     external = ExternalBot(client, timeout_s=settings.external_bot_timeout_s)
-    bot = Bot(database, library, conversations, skills, external, languages)
+    metrics = registries.metrics(settings)
+    metrics.gauge("yunsong_bot_entries").set_function(lambda: library.size)
+    bot = Bot(database, library, conversations, skills, external, languages, metrics)
 
     async def close() -> None:
         await client.aclose()

@@ -13,6 +13,7 @@ from yunsong_bot.domain.dialogue import Limits
 from yunsong_bot.domain.knowledge import Entry
 from yunsong_bot.domain.languages import primary
 from yunsong_bot.domain.lexical import AnalyzedEntry, LexicalIndex, analyze
+from yunsong_bot.domain.pace import paced
 from yunsong_bot.domain.ranking import Candidate, Pipeline
 from yunsong_plugin_api import Answer, NextSkill, SkillResult
 
@@ -75,7 +76,7 @@ def build_faq(
     usable = {key: entry for key, entry in entries.items() if entry.enabled}
     analyzed = {
         key: old if (old := known.get(key)) is not None and old.rev == entry.rev else analyze(entry, analyzer)
-        for key, entry in usable.items()
+        for key, entry in paced(usable.items())
     }
     index = LexicalIndex(list(analyzed.values()), analyzer)
     return Faq(usable, Pipeline([index], index)), analyzed

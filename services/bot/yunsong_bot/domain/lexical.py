@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from yunsong_bot.domain.analysis import Analyzer, is_part, is_stop
 from yunsong_bot.domain.knowledge import Entry
+from yunsong_bot.domain.pace import paced
 from yunsong_bot.domain.ranking import Candidate
 
 _K1 = 1.2
@@ -54,7 +55,7 @@ class LexicalIndex:
         self._analyzer = analyzer
         self._entries = entries
         self._number = {entry.id: number for number, entry in enumerate(entries)}
-        frequency = Counter(term for entry in entries for term in _asked_terms(entry))
+        frequency = Counter(term for entry in paced(entries) for term in _asked_terms(entry))
         self._count = len(entries)
         self._importance = {term: self._weigh(term, found) for term, found in frequency.items()}
         self._postings = self._build_postings()
@@ -125,11 +126,11 @@ class LexicalIndex:
         return known if known is not None else self._weigh(term, 0)
 
     def _build_postings(self) -> dict[str, tuple[array[int], array[float]]]:
-        frequencies = [_frequencies(entry) for entry in self._entries]
+        frequencies = [_frequencies(entry) for entry in paced(self._entries)]
         lengths = [sum(terms.values()) for terms in frequencies]
         average = sum(lengths) / len(lengths) if lengths else 1.0
         postings: dict[str, tuple[array[int], array[float]]] = {}
-        for number, (terms, length) in enumerate(zip(frequencies, lengths, strict=True)):
+        for number, (terms, length) in enumerate(paced(zip(frequencies, lengths, strict=True))):
             norm = _K1 * (1 - _B + _B * length / average)
             for term, frequency in terms.items():
                 if is_stop(term):
