@@ -33,7 +33,14 @@ pytestmark = pytest.mark.timeout(240)
 
 OPERATIONS = list(operations())
 _REFUSALS = frozenset(
-    ("SIGN_IN_REQUIRED", "PERMISSION_MISSING", "CALLER_NOT_ALLOWED", "PRINCIPAL_INVALID", "PRINCIPAL_EXPIRED")
+    (
+        "SIGN_IN_REQUIRED",
+        "PERMISSION_MISSING",
+        "CALLER_NOT_ALLOWED",
+        "PRINCIPAL_INVALID",
+        "PRINCIPAL_MISSING",
+        "PRINCIPAL_EXPIRED",
+    )
 )
 _AT_ONCE = 16
 
