@@ -18,9 +18,9 @@ class GatewaySettings(ServiceSettings):
     # The address that clients use, such as "https://support.example"; for links and for HSTS.
     public_url: str = "http://127.0.0.1:8080"
     # Networks of the proxies in front, such as "10.0.0.0/8": only their X-Forwarded-For is believed.
-    trusted_proxies: list[str] = []
+    trusted_proxies: list[str] = Field(default_factory=list)
     # Further services behind the door: a JSON object of name -> host:port; the file adds to it and is watched.
-    upstreams: dict[str, str] = {}
+    upstreams: dict[str, str] = Field(default_factory=dict)
     upstreams_file: Path | None = None
     # Seconds between two looks at an upstream's contract; a reconnect or an UNIMPLEMENTED is looked into at once.
     upstreams_recheck_s: float = Field(default=15.0, ge=0.1, le=3600)
@@ -30,7 +30,7 @@ class GatewaySettings(ServiceSettings):
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024, le=64 * 1024 * 1024)
 
     # Origins of pages that staff's API calls may come from; the console is served from here and needs none.
-    allowed_origins: list[str] = []
+    allowed_origins: list[str] = Field(default_factory=list)
 
     # Tokens and sessions, in seconds.
     access_token_s: int = Field(default=900, ge=60, le=86_400)
@@ -53,7 +53,7 @@ class GatewaySettings(ServiceSettings):
 
     # Where files go: a folder's path, or s3://bucket/prefix (with `files_options` such as endpoint and region).
     files_url: str = ".yunsong/files"
-    files_options: dict[str, str] = {}
+    files_options: dict[str, str] = Field(default_factory=dict)
     files_access_key_id: SecretStr = SecretStr("")
     files_secret_access_key: SecretStr = SecretStr("")
     max_file_bytes: int = Field(default=20 * 1024 * 1024, ge=1024, le=1024 * 1024 * 1024)
@@ -68,7 +68,7 @@ class GatewaySettings(ServiceSettings):
     oidc_client_secret: SecretStr = SecretStr("")
     oidc_name: str = "OpenID"
     # Roles of a user who comes in for the first time; empty = only known users come in.
-    oidc_new_user_roles: list[str] = []
+    oidc_new_user_roles: list[str] = Field(default_factory=list)
 
     # Days that the audit log keeps.
     audit_days: int = Field(default=730, ge=1, le=36_500)

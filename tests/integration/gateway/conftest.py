@@ -56,6 +56,15 @@ class Frames:
         async with asyncio.timeout(within_s):
             return dict(orjson.loads(await self.connection.recv()))
 
+    async def close_code(self, within_s: float = 20) -> int:
+        """How the server ends the socket; what still comes before is passed over."""
+        async with asyncio.timeout(within_s):
+            try:
+                while True:
+                    await self.connection.recv()
+            except websockets.ConnectionClosed as closed:
+                return closed.rcvd.code if closed.rcvd else 1006
+
     async def until(self, **members: Any) -> dict[str, Any]:
         """The next frame that has these members; others are passed over."""
         while True:
@@ -142,7 +151,8 @@ async def door(postgres_url: str, nats_url: str, tmp_path: Path) -> AsyncIterato
     async with asyncio.TaskGroup() as group:
         bus_task = group.create_task(bus.run())
         await eventually(lambda: bus.connected)
-        conversation, channel, router = FakeConversation(bus, RELEASE_KEY), FakeChannel(), FakeRouter(bus)
+        conversation = FakeConversation(bus, RELEASE_KEY)  # type: ignore[abstract] # only what the door calls
+        channel, router = FakeChannel(), FakeRouter(bus)  # type: ignore[abstract]
         servers = {
             "conversation": grpc_server(
                 [
@@ -210,7 +220,7 @@ async def door(postgres_url: str, nats_url: str, tmp_path: Path) -> AsyncIterato
                     learned = (await http.get("/openapi.json")).json().get("paths", {})
                 except httpx.TransportError:
                     return False
-                return {"/api/v1/conversations", "/api/v1/sessions", "/api/v1/agents"} <= learned.keys()
+                return {"/api/v1/conversations", "/api/v1/sessions", "/api/v1/agents"} <= set(learned)
 
             await eventually(is_up, within_s=20, what="the door")
             yield Door(url, http, conversation, channel, router, bus, upstreams_file, password)

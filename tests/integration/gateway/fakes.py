@@ -1,3 +1,4 @@
+# ruff: noqa: N802 - the names are the contract's
 """Stand-ins for the services behind the door: in memory, over real gRPC, with their events on the real NATS."""
 
 from __future__ import annotations

@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 
 import pyotp
-import pytest
-import websockets
 
 from tests.integration.gateway.conftest import Door, bearer
 from tests.support.polling import eventually
@@ -37,7 +35,7 @@ async def test_refresh_tokens_rotate_and_a_reused_one_ends_the_session(door: Doo
     assert stolen.json()["code"] == "REFRESH_TOKEN_REUSED"
 
     async def ended() -> bool:
-        return (await door.http.get("/api/v1/me", headers=access)).json().get("code") == "SESSION_ENDED"
+        return "SESSION_ENDED" in (await door.http.get("/api/v1/me", headers=access)).text
 
     await eventually(ended)
     after = await door.http.post(
@@ -53,11 +51,7 @@ async def test_revoking_a_session_closes_its_socket(door: Door) -> None:
             f"/api/v1/me/sessions/{first['session_id']}", headers=bearer(second["access_token"])
         )
         assert answer.status_code == 200
-        with pytest.raises(websockets.ConnectionClosed) as closed:
-            while True:
-                await socket.receive()
-        assert closed.value.rcvd is not None
-        assert closed.value.rcvd.code == 4001
+        assert await socket.close_code() == 4001
         assert (await other.ask(type="ping"))["type"] == "pong"
     sessions = (await door.http.get("/api/v1/me/sessions", headers=bearer(second["access_token"]))).json()[
         "sessions"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 
@@ -238,15 +239,10 @@ async def test_a_flood_is_slowed_and_then_ended(door: Door) -> None:
         limited = await socket.until(type="error")
         assert limited["error"]["code"] == "RATE_LIMITED"
         assert limited["error"]["retry_after_s"] > 0
-        with pytest.raises(websockets.ConnectionClosed) as closed:
+        with contextlib.suppress(websockets.ConnectionClosed):
             for number in range(3000):
                 await socket.send(type="ping", ref=str(number))
-                if number % 50 == 0:
-                    await asyncio.sleep(0.001)
-            while True:
-                await socket.receive()
-        assert closed.value.rcvd is not None
-        assert closed.value.rcvd.code == 4029
+        assert await socket.close_code() == 4029
 
 
 async def test_a_slow_reader_is_cut(door: Door) -> None:
@@ -267,9 +263,7 @@ async def test_a_slow_reader_is_cut(door: Door) -> None:
             for _ in range(400):  # 10 MB, read by nobody
                 door.conversation.post(conversation_id, text, AGENT)
                 await fast.until(type="event")
-            with pytest.raises(websockets.ConnectionClosed):
-                while True:
-                    await slow.receive()
+            assert await slow.close_code() in (4008, 1006)  # the close frame may not get through either
 
 
 async def test_a_contact_that_writes_elsewhere_is_subscribed(door: Door) -> None:

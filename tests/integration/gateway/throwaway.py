@@ -1,3 +1,4 @@
+# ruff: noqa: N802 - the names are the contract's
 """Services that no code knows: compiled from proto text while a test runs, each in a descriptor pool of its own."""
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ class ThrowAway:
         self._names = list(services)
         for service, methods in services.items():
             self.server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, methods),))
-        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(self, self.server)
+        add_reflection: Any = reflection_pb2_grpc.add_ServerReflectionServicer_to_server
+        add_reflection(self, self.server)
         self.port = self.server.add_insecure_port(f"127.0.0.1:{port}")
 
     def _handler(self, service: str, method: str, handler: Handler) -> Any:

@@ -21,11 +21,12 @@ _CONTRACT = "contract.binpb"
 class DocumentedReflection(reflection.aio.ReflectionServicer):
     """Describes services of the default descriptor pool."""
 
-    async def ServerReflectionInfo(  # noqa: D102 - part of the protocol
+    async def ServerReflectionInfo(  # type: ignore[override] # the stubs miss that it is a generator
         self, request_iterator: Any, unused_context: Any
     ) -> AsyncIterator[reflection_pb2.ServerReflectionResponse]:
         known = documented_files()
-        async for response in super().ServerReflectionInfo(request_iterator, unused_context):
+        responses: Any = super().ServerReflectionInfo(request_iterator, unused_context)
+        async for response in responses:
             if response.HasField("file_descriptor_response"):
                 files = response.file_descriptor_response.file_descriptor_proto
                 for index, data in enumerate(files):

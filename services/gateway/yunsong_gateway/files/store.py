@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import obstore
@@ -53,7 +53,7 @@ def open_store(url: str, options: Mapping[str, str], access_key_id: str, secret_
     config: dict[str, Any] = {"bucket": bucket, **options}
     if access_key_id:
         config |= {"access_key_id": access_key_id, "secret_access_key": secret_access_key}
-    return S3Store(prefix=prefix or None, config=config)
+    return S3Store(prefix=prefix or None, config=cast("Any", config))
 
 
 class Files:

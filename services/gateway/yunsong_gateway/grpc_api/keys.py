@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from yunsong.auth.v1 import principal_pb2
 from yunsong.gateway.v1 import gateway_pb2, gateway_pb2_grpc, model_pb2
 from yunsong_common.db import Database
@@ -31,12 +33,16 @@ class ApiKeyApi(gateway_pb2_grpc.ApiKeyServiceServicer):
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def ListApiKeys(self, request, context):
+    async def ListApiKeys(
+        self, request: gateway_pb2.ListApiKeysRequest, context: Any
+    ) -> gateway_pb2.ListApiKeysResponse:
         async with self._database.read() as tx:
             keys = await api_keys.all_keys(tx)
         return gateway_pb2.ListApiKeysResponse(api_keys=[_key_message(key) for key in keys])
 
-    async def CreateApiKey(self, request, context):
+    async def CreateApiKey(
+        self, request: gateway_pb2.CreateApiKeyRequest, context: Any
+    ) -> gateway_pb2.CreateApiKeyResponse:
         principal = current_principal()
         wanted = request.api_key
         is_staff = principal.kind == principal_pb2.ACTOR_KIND_STAFF
@@ -52,7 +58,9 @@ class ApiKeyApi(gateway_pb2_grpc.ApiKeyServiceServicer):
             )
         return gateway_pb2.CreateApiKeyResponse(api_key=_key_message(key), key=token)
 
-    async def DeleteApiKey(self, request, context):
+    async def DeleteApiKey(
+        self, request: gateway_pb2.DeleteApiKeyRequest, context: Any
+    ) -> gateway_pb2.DeleteApiKeyResponse:
         async with self._database.transaction() as tx:
             await api_keys.delete(tx, request.api_key_id)
         return gateway_pb2.DeleteApiKeyResponse()
@@ -64,8 +72,12 @@ class ContactSessionApi(gateway_pb2_grpc.ContactSessionServiceServicer):
     def __init__(self, contact_sessions: ContactSessions) -> None:
         self._contact_sessions = contact_sessions
 
-    async def OpenContactSession(self, request, context):
+    async def OpenContactSession(
+        self, request: gateway_pb2.OpenContactSessionRequest, context: Any
+    ) -> gateway_pb2.ContactSession:
         return await self._contact_sessions.open(request, origin(context))
 
-    async def RenewContactSession(self, request, context):
+    async def RenewContactSession(
+        self, request: gateway_pb2.RenewContactSessionRequest, context: Any
+    ) -> gateway_pb2.ContactSession:
         return await self._contact_sessions.renew(current_principal())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 from uuid import UUID
 
 from yunsong.gateway.v1 import events_pb2, gateway_pb2, gateway_pb2_grpc, model_pb2
@@ -41,7 +42,7 @@ class SessionApi(gateway_pb2_grpc.SessionServiceServicer):
         self._permissions = permissions
         self._lifetime = dt.timedelta(seconds=session_s)
 
-    async def SignIn(self, request, context):
+    async def SignIn(self, request: gateway_pb2.SignInRequest, context: Any) -> gateway_pb2.TokenPair:
         address = current_principal().client_address
         name_key = f"name:{accounts.username_key(request.username)}"
         keys = [name_key, f"address:{address}"]
@@ -105,7 +106,9 @@ class SessionApi(gateway_pb2_grpc.SessionServiceServicer):
             user=user_message(user),
         )
 
-    async def RefreshSession(self, request, context):
+    async def RefreshSession(
+        self, request: gateway_pb2.RefreshSessionRequest, context: Any
+    ) -> gateway_pb2.TokenPair:
         async def work(tx: Transaction) -> tuple[accounts.User, str, str] | None:
             rotated = await sessions.rotate(tx, request.refresh_token, self._lifetime)
             if rotated is None:
@@ -126,13 +129,15 @@ class SessionApi(gateway_pb2_grpc.SessionServiceServicer):
             )
         return self._pair(user, session_id, refresh_token)
 
-    async def SignOut(self, request, context):
+    async def SignOut(self, request: gateway_pb2.SignOutRequest, context: Any) -> gateway_pb2.SignOutResponse:
         principal = current_principal()
         async with self._database.transaction() as tx:
             await sessions.end(tx, principal.actor_id, session_id=principal.session_id, reason="signed_out")
         return gateway_pb2.SignOutResponse()
 
-    async def ListMySessions(self, request, context):
+    async def ListMySessions(
+        self, request: gateway_pb2.ListMySessionsRequest, context: Any
+    ) -> gateway_pb2.ListMySessionsResponse:
         principal = current_principal()
         async with self._database.read() as tx:
             found = await sessions.live(tx, principal.actor_id)
@@ -151,18 +156,20 @@ class SessionApi(gateway_pb2_grpc.SessionServiceServicer):
             ]
         )
 
-    async def RevokeMySession(self, request, context):
+    async def RevokeMySession(
+        self, request: gateway_pb2.RevokeMySessionRequest, context: Any
+    ) -> gateway_pb2.RevokeMySessionResponse:
         async with self._database.transaction() as tx:
             await sessions.end_own(tx, current_principal().actor_id, request.session_id)
         return gateway_pb2.RevokeMySessionResponse()
 
-    async def GetMe(self, request, context):
+    async def GetMe(self, request: gateway_pb2.GetMeRequest, context: Any) -> gateway_pb2.Me:
         async with self._database.read() as tx:
             user = await accounts.get(tx, current_principal().actor_id)
             held = await accounts.permissions_of(tx, user.roles, self._permissions)
         return gateway_pb2.Me(user=user_message(user), permissions=sorted(held))
 
-    async def UpdateMe(self, request, context):
+    async def UpdateMe(self, request: gateway_pb2.UpdateMeRequest, context: Any) -> model_pb2.User:
         names = [name for name in ("display_name", "email", "locale") if request.HasField(name)]
 
         async def work(tx: Transaction) -> model_pb2.User:
@@ -173,7 +180,9 @@ class SessionApi(gateway_pb2_grpc.SessionServiceServicer):
 
         return await self._database.run(work)
 
-    async def ChangeMyPassword(self, request, context):
+    async def ChangeMyPassword(
+        self, request: gateway_pb2.ChangeMyPasswordRequest, context: Any
+    ) -> gateway_pb2.ChangeMyPasswordResponse:
         principal = current_principal()
         user = await self._with_password(principal.actor_id, request.current_password)
         passwords.check_strength(request.new_password, user.username, "new_password")
@@ -198,7 +207,9 @@ class SessionApi(gateway_pb2_grpc.SessionServiceServicer):
             raise Unauthenticated(reason="CREDENTIALS_WRONG", message="The password is wrong.")
         return user
 
-    async def BeginTotp(self, request, context):
+    async def BeginTotp(
+        self, request: gateway_pb2.BeginTotpRequest, context: Any
+    ) -> gateway_pb2.BeginTotpResponse:
         secret = totp.new_secret()
         async with self._database.transaction() as tx:
             user = await accounts.get(tx, current_principal().actor_id, lock=True)
@@ -207,7 +218,9 @@ class SessionApi(gateway_pb2_grpc.SessionServiceServicer):
             )
         return gateway_pb2.BeginTotpResponse(secret=secret, otpauth_url=totp.address(secret, user.username))
 
-    async def ConfirmTotp(self, request, context):
+    async def ConfirmTotp(
+        self, request: gateway_pb2.ConfirmTotpRequest, context: Any
+    ) -> gateway_pb2.ConfirmTotpResponse:
         codes = totp.new_recovery_codes()
         async with self._database.transaction() as tx:
             user = await accounts.get(tx, current_principal().actor_id, lock=True)
@@ -227,7 +240,9 @@ class SessionApi(gateway_pb2_grpc.SessionServiceServicer):
             )
         return gateway_pb2.ConfirmTotpResponse(recovery_codes=codes)
 
-    async def DisableTotp(self, request, context):
+    async def DisableTotp(
+        self, request: gateway_pb2.DisableTotpRequest, context: Any
+    ) -> gateway_pb2.DisableTotpResponse:
         user = await self._with_password(current_principal().actor_id, request.password)
         async with self._database.transaction() as tx:
             await tx.raw.execute(

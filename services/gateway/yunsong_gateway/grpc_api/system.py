@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from google.protobuf.struct_pb2 import Struct
 
@@ -30,7 +31,9 @@ class SystemApi(gateway_pb2_grpc.SystemServiceServicer):
         self._files = files
         self._version = version
 
-    async def ListAuditEntries(self, request, context):
+    async def ListAuditEntries(
+        self, request: gateway_pb2.ListAuditEntriesRequest, context: Any
+    ) -> gateway_pb2.ListAuditEntriesResponse:
         size = request.page_size or pages.DEFAULT_SIZE
         async with self._database.read() as tx:
             found = await audit.page(
@@ -45,7 +48,9 @@ class SystemApi(gateway_pb2_grpc.SystemServiceServicer):
             next_page_token=pages.token(found[size - 1].id) if len(found) > size else "",
         )
 
-    async def GetSystemState(self, request, context):
+    async def GetSystemState(
+        self, request: gateway_pb2.GetSystemStateRequest, context: Any
+    ) -> gateway_pb2.SystemState:
         states = await asyncio.gather(*(self._state_of(service) for service in SERVICES))
         return gateway_pb2.SystemState(version=self._version, services=states)
 
@@ -76,7 +81,9 @@ class SystemApi(gateway_pb2_grpc.SystemServiceServicer):
             )
         return ops_pb2_grpc.OpsServiceStub(self._channels.to(service))
 
-    async def ListDeadLetters(self, request, context):
+    async def ListDeadLetters(
+        self, request: gateway_pb2.ListDeadLettersRequest, context: Any
+    ) -> gateway_pb2.ListDeadLettersResponse:
         answer = await self._ops(request.service).ListDeadLetters(
             ops_pb2.ListDeadLettersRequest(page_size=request.page_size, page_token=request.page_token)
         )
@@ -95,7 +102,9 @@ class SystemApi(gateway_pb2_grpc.SystemServiceServicer):
             next_page_token=answer.next_page_token,
         )
 
-    async def ReplayDeadLetter(self, request, context):
+    async def ReplayDeadLetter(
+        self, request: gateway_pb2.ReplayDeadLetterRequest, context: Any
+    ) -> gateway_pb2.ReplayDeadLetterResponse:
         listed = await self._find_letter(request.service, request.dead_letter_id)
         await self._ops(request.service).ReplayDeadLetter(
             ops_pb2.ReplayDeadLetterRequest(consumer=listed.consumer, event_id=listed.event_id),
@@ -117,7 +126,7 @@ class SystemApi(gateway_pb2_grpc.SystemServiceServicer):
             if not token:
                 raise NotFound(reason="DEAD_LETTER_UNKNOWN", message=f"There is no dead letter {event_id}.")
 
-    async def GetFile(self, request, context):
+    async def GetFile(self, request: gateway_pb2.GetFileRequest, context: Any) -> model_pb2.File:
         principal = current_principal()
         async with self._database.read() as tx:
             file = await self._files.get(tx, request.file_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from yunsong.gateway.v1 import events_pb2, gateway_pb2, gateway_pb2_grpc, model_pb2
 from yunsong.router.v1 import router_pb2, router_pb2_grpc
@@ -46,7 +47,9 @@ class UserApi(gateway_pb2_grpc.UserServiceServicer):
         self._permissions = permissions
         self._hasher = hasher
 
-    async def ListUsers(self, request, context):
+    async def ListUsers(
+        self, request: gateway_pb2.ListUsersRequest, context: Any
+    ) -> gateway_pb2.ListUsersResponse:
         size = request.page_size or pages.DEFAULT_SIZE
         async with self._database.read() as tx:
             found = await accounts.page(
@@ -58,11 +61,13 @@ class UserApi(gateway_pb2_grpc.UserServiceServicer):
             next_page_token=pages.token(accounts.username_key(found[size - 1].username)) if more else "",
         )
 
-    async def GetUser(self, request, context):
+    async def GetUser(self, request: gateway_pb2.GetUserRequest, context: Any) -> model_pb2.User:
         async with self._database.read() as tx:
             return user_message(await accounts.get(tx, request.user_id))
 
-    async def CreateUser(self, request, context):
+    async def CreateUser(
+        self, request: gateway_pb2.CreateUserRequest, context: Any
+    ) -> gateway_pb2.CreateUserResponse:
         principal, call = current_principal(), current_call()
         password = request.password or passwords.generate()
         passwords.check_strength(password, request.user.username, "password")
@@ -101,7 +106,7 @@ class UserApi(gateway_pb2_grpc.UserServiceServicer):
         await self._make_agent(answer.user, may_create=True)
         return answer
 
-    async def UpdateUser(self, request, context):
+    async def UpdateUser(self, request: gateway_pb2.UpdateUserRequest, context: Any) -> model_pb2.User:
         names = _mask(request.update_mask.paths)
         principal = current_principal()
 
@@ -130,7 +135,9 @@ class UserApi(gateway_pb2_grpc.UserServiceServicer):
         await self._make_agent(user, may_create=True)
         return user
 
-    async def ResetPassword(self, request, context):
+    async def ResetPassword(
+        self, request: gateway_pb2.ResetPasswordRequest, context: Any
+    ) -> gateway_pb2.ResetPasswordResponse:
         password = passwords.generate()
         hashed = await self._hasher.hash(password)
         principal = current_principal()
@@ -144,13 +151,17 @@ class UserApi(gateway_pb2_grpc.UserServiceServicer):
         await self._database.run(work)
         return gateway_pb2.ResetPasswordResponse(password=password)
 
-    async def RevokeUserSessions(self, request, context):
+    async def RevokeUserSessions(
+        self, request: gateway_pb2.RevokeUserSessionsRequest, context: Any
+    ) -> gateway_pb2.RevokeUserSessionsResponse:
         async with self._database.transaction() as tx:
             user = await accounts.get(tx, request.user_id, lock=True)
             await sessions.end(tx, user.id, reason="revoked")
         return gateway_pb2.RevokeUserSessionsResponse()
 
-    async def ListRoles(self, request, context):
+    async def ListRoles(
+        self, request: gateway_pb2.ListRolesRequest, context: Any
+    ) -> gateway_pb2.ListRolesResponse:
         async with self._database.read() as tx:
             own = await accounts.own_roles(tx)
         built_in = [
@@ -168,7 +179,7 @@ class UserApi(gateway_pb2_grpc.UserServiceServicer):
         ]
         return gateway_pb2.ListRolesResponse(roles=sorted([*built_in, *made], key=lambda role: role.name))
 
-    async def SetRole(self, request, context):
+    async def SetRole(self, request: gateway_pb2.SetRoleRequest, context: Any) -> model_pb2.Role:
         principal = current_principal()
 
         async def work(tx: Transaction) -> None:
@@ -187,12 +198,16 @@ class UserApi(gateway_pb2_grpc.UserServiceServicer):
         for user_id in await accounts.holders_of(tx, role):
             tx.publish_after_commit(events_pb2.AccessRevoked(actor_id=user_id, reason="role_changed"))
 
-    async def DeleteRole(self, request, context):
+    async def DeleteRole(
+        self, request: gateway_pb2.DeleteRoleRequest, context: Any
+    ) -> gateway_pb2.DeleteRoleResponse:
         async with self._database.transaction() as tx:
             await accounts.delete_role(tx, request.name)
         return gateway_pb2.DeleteRoleResponse()
 
-    async def ListPermissions(self, request, context):
+    async def ListPermissions(
+        self, request: gateway_pb2.ListPermissionsRequest, context: Any
+    ) -> gateway_pb2.ListPermissionsResponse:
         return gateway_pb2.ListPermissionsResponse(
             permissions=[
                 gateway_pb2.Permission(name=name, operations=operations)

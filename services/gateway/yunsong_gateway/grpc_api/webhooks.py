@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+from typing import Any, cast
 
 from yunsong.gateway.v1 import gateway_pb2, gateway_pb2_grpc, model_pb2
 from yunsong_common.db import Database
@@ -34,7 +35,7 @@ def _delivery_message(delivery: repository.WebhookDelivery) -> model_pb2.Webhook
         webhook_id=delivery.webhook_id,
         event_id=delivery.event_id,
         event_type=delivery.event_type,
-        status=delivery.status,
+        status=cast("Any", delivery.status),
         attempts=delivery.attempts,
         response_status=delivery.response_status,
         error=delivery.error,
@@ -54,12 +55,16 @@ class WebhookApi(gateway_pb2_grpc.WebhookServiceServicer):
         self._sender = sender
         self._allow_private = allow_private
 
-    async def ListWebhooks(self, request, context):
+    async def ListWebhooks(
+        self, request: gateway_pb2.ListWebhooksRequest, context: Any
+    ) -> gateway_pb2.ListWebhooksResponse:
         async with self._database.read() as tx:
             hooks = await repository.all_hooks(tx)
         return gateway_pb2.ListWebhooksResponse(webhooks=[_message(hook) for hook in hooks])
 
-    async def CreateWebhook(self, request, context):
+    async def CreateWebhook(
+        self, request: gateway_pb2.CreateWebhookRequest, context: Any
+    ) -> gateway_pb2.CreateWebhookResponse:
         wanted = request.webhook
         events.check_types(wanted.event_types)
         await targets.check(wanted.url, allow_private=self._allow_private)
@@ -76,7 +81,9 @@ class WebhookApi(gateway_pb2_grpc.WebhookServiceServicer):
         self._sender.changed()
         return gateway_pb2.CreateWebhookResponse(webhook=_message(hook), secret=secret)
 
-    async def UpdateWebhook(self, request, context):
+    async def UpdateWebhook(
+        self, request: gateway_pb2.UpdateWebhookRequest, context: Any
+    ) -> model_pb2.Webhook:
         names = list(dict.fromkeys(request.update_mask.paths))
         for name in names:
             if name not in _UPDATABLE:
@@ -103,13 +110,17 @@ class WebhookApi(gateway_pb2_grpc.WebhookServiceServicer):
         self._sender.changed()
         return _message(hook)
 
-    async def DeleteWebhook(self, request, context):
+    async def DeleteWebhook(
+        self, request: gateway_pb2.DeleteWebhookRequest, context: Any
+    ) -> gateway_pb2.DeleteWebhookResponse:
         async with self._database.transaction() as tx:
             await repository.delete(tx, request.webhook_id)
         self._sender.changed()
         return gateway_pb2.DeleteWebhookResponse()
 
-    async def ListWebhookDeliveries(self, request, context):
+    async def ListWebhookDeliveries(
+        self, request: gateway_pb2.ListWebhookDeliveriesRequest, context: Any
+    ) -> gateway_pb2.ListWebhookDeliveriesResponse:
         size = request.page_size or pages.DEFAULT_SIZE
         async with self._database.read() as tx:
             found = await repository.page(
@@ -120,7 +131,9 @@ class WebhookApi(gateway_pb2_grpc.WebhookServiceServicer):
             next_page_token=pages.token(found[size - 1].id) if len(found) > size else "",
         )
 
-    async def ReplayWebhookDelivery(self, request, context):
+    async def ReplayWebhookDelivery(
+        self, request: gateway_pb2.ReplayWebhookDeliveryRequest, context: Any
+    ) -> model_pb2.WebhookDelivery:
         async with self._database.transaction() as tx:
             delivery = await repository.replay(tx, request.webhook_id, request.delivery_id)
         self._sender.changed()

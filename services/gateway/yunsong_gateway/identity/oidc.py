@@ -12,8 +12,11 @@ from urllib.parse import parse_qs, urlencode
 import httpx
 import jwt
 import orjson
-from authlib.oauth2.rfc6749.parameters import prepare_grant_uri, prepare_token_request
-from authlib.oauth2.rfc7636 import create_s256_code_challenge
+from authlib.oauth2.rfc6749.parameters import (  # type: ignore[import-untyped]
+    prepare_grant_uri,
+    prepare_token_request,
+)
+from authlib.oauth2.rfc7636 import create_s256_code_challenge  # type: ignore[import-untyped]
 
 from yunsong.gateway.v1 import events_pb2
 from yunsong_common.db import Database, Transaction
@@ -66,8 +69,8 @@ class Oidc:
             "authorization_code", redirect_uri=self._redirect_uri, code=code, code_verifier=verifier
         )
         secret = self._settings.oidc_client_secret.get_secret_value()
-        auth = httpx.BasicAuth(self._settings.oidc_client_id, secret) if secret else None
-        if auth is None:
+        auth = httpx.BasicAuth(self._settings.oidc_client_id, secret) if secret else httpx.Auth()
+        if not secret:
             body += "&" + urlencode({"client_id": self._settings.oidc_client_id})
         try:
             async with httpx.AsyncClient(timeout=_TIMEOUT_S) as client:

@@ -16,7 +16,7 @@ from yunsong_gateway.problems import MEDIA_TYPE
 from yunsong_gateway.transcoding import wellknown
 from yunsong_gateway.transcoding.binding import Binding
 from yunsong_gateway.transcoding.catalogue import Routes
-from yunsong_gateway.transcoding.scalars import is_map
+from yunsong_gateway.transcoding.scalars import is_map, message_type_of
 
 _ERRORS = re.compile(r"\s*Errors?:\s*(.+)", re.DOTALL)
 _ERROR_CODE = re.compile(r"\b([A-Z]+(?:_[A-Z]+)*)\s*/\s*([A-Z][A-Z0-9_]*(?:\s*,\s*[A-Z][A-Z0-9_]*(?!\s*/))*)")
@@ -227,7 +227,7 @@ def _path_parameters(binding: Binding, schemas: Schemas) -> list[Schema]:
 def _leaf(message: Descriptor, path: str) -> FieldDescriptor:
     first, _, rest = path.partition(".")
     field = message.fields_by_name[first]
-    return _leaf(field.message_type, rest) if rest else field
+    return _leaf(message_type_of(field), rest) if rest else field
 
 
 def _query_parameters(binding: Binding, schemas: Schemas) -> list[Schema]:

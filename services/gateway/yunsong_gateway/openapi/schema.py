@@ -15,7 +15,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from yunsong.options.v1 import options_pb2
 from yunsong_gateway.transcoding import enums
 from yunsong_gateway.transcoding.contract import Contract
-from yunsong_gateway.transcoding.scalars import FLOAT_TYPES, INT_BOUNDS, is_map, is_repeated
+from yunsong_gateway.transcoding.scalars import FLOAT_TYPES, INT_BOUNDS, is_map, is_repeated, message_type_of
 
 Schema = dict[str, Any]
 
@@ -107,7 +107,7 @@ class Schemas:
     def field(self, field: FieldDescriptor, contract: Contract, *, is_input: bool) -> Schema:
         rules = contract.rules.get(field.full_name, _NO_RULES)
         if is_map(field):
-            value = field.message_type.fields_by_name["value"]
+            value = message_type_of(field).fields_by_name["value"]
             schema: Schema = {
                 "type": "object",
                 "additionalProperties": self._value(value, rules, contract, is_input=is_input),

@@ -36,9 +36,7 @@ class Appender:
     repeated: entries are idempotent by their client_id.
     """
 
-    def __init__(
-        self, stub: internal_pb2_grpc.ConversationInternalServiceAsyncStub, *, lanes: int = 2
-    ) -> None:
+    def __init__(self, stub: internal_pb2_grpc.ConversationInternalServiceStub, *, lanes: int = 2) -> None:
         self._stub = stub
         self._lanes = [_Lane() for _ in range(lanes)]
 

@@ -15,6 +15,7 @@ from yunsong_gateway.openapi.document import PROBLEM
 from yunsong_gateway.openapi.schema import Schema, Schemas
 from yunsong_gateway.realtime.events import CONTRACT
 from yunsong_gateway.realtime.socket import CloseCode
+from yunsong_gateway.transcoding.scalars import message_type_of
 
 _REF: Schema = {"type": "string", "minLength": 1, "maxLength": 64, "description": "Repeated in the answer."}
 _TOPIC: Schema = {"enum": ["conversation", "feed", "queue", "alerts"]}
@@ -157,7 +158,7 @@ def _server_frames(schemas: Schemas) -> dict[str, Schema]:
     own = contact_door_pb2.ContactChange.DESCRIPTOR.oneofs_by_name["event"].fields
     events = [
         *(
-            schemas.ref(field.message_type, CONTRACT, is_input=False)
+            schemas.ref(message_type_of(field), CONTRACT, is_input=False)
             for field in change_pb2.Change.DESCRIPTOR.oneofs_by_name["event"].fields
         ),
         *(schemas.field(field, CONTRACT, is_input=False) for field in own),

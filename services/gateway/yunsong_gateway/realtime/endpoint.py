@@ -22,7 +22,7 @@ from yunsong_common.ids import new_id
 from yunsong_gateway.http import Receive, Scope, Send
 from yunsong_gateway.limits import Bucket
 from yunsong_gateway.problems import body_of
-from yunsong_gateway.realtime.commands import Commands
+from yunsong_gateway.realtime.commands import Commands, Handler
 from yunsong_gateway.realtime.connection import Connection
 from yunsong_gateway.realtime.hub import Hub
 from yunsong_gateway.realtime.presence import PresenceLease
@@ -166,6 +166,20 @@ class Endpoint:
                 ),
             )
 
+    def _handler(self, name: Any, ref: str | None) -> tuple[Handler, str]:
+        """Raises InvalidArgument for a frame of no known type or without a ref."""
+        handler = self._commands.handlers.get(name) if type(name) is str else None
+        if handler is None:
+            raise InvalidArgument(
+                reason="FRAME_UNKNOWN",
+                message=f"There is no frame of this type; types are {', '.join(self._commands.handlers)}.",
+            )
+        if ref is None:
+            raise InvalidArgument(
+                reason="REF_NEEDED", message="Every frame carries a ref, text of 1 to 64 characters."
+            )
+        return handler, ref
+
     async def _handle(self, connection: Connection, event: Any) -> None:
         ref: str | None = None
         try:
@@ -174,16 +188,7 @@ class Endpoint:
             name = frame.get("type")
             if name == "pong":
                 return
-            handler = self._commands.handlers.get(name) if type(name) is str else None
-            if handler is None:
-                raise InvalidArgument(
-                    reason="FRAME_UNKNOWN",
-                    message=f"There is no frame of this type; types are {', '.join(self._commands.handlers)}.",
-                )
-            if ref is None:
-                raise InvalidArgument(
-                    reason="REF_NEEDED", message="Every frame carries a ref, text of 1 to 64 characters."
-                )
+            handler, ref = self._handler(name, ref)
             await handler(connection, ref, frame)
         except YunsongError as error:
             connection.error(ref, error)

@@ -59,7 +59,7 @@ ENCODERS = Encoders(CONTRACT)
 
 def event_types() -> dict[str, type[Message]]:
     """Every event of the contract by its name on the bus, such as "yunsong.conversation.v1.message_posted"."""
-    return {name: message for name, message in _event_types()}
+    return dict(_event_types())
 
 
 def _event_types() -> Iterator[tuple[str, type[Message]]]:

@@ -50,10 +50,10 @@ class Binding:
 
     @property
     def is_raw_request(self) -> bool:
-        return self.body not in ("", "*") and (
-            self.method.input_type.fields_by_name[self.body].message_type is not None
-            and self.method.input_type.fields_by_name[self.body].message_type.full_name == HTTP_BODY
-        )
+        if self.body in ("", "*"):
+            return False
+        held = self.method.input_type.fields_by_name[self.body].message_type
+        return held is not None and held.full_name == HTTP_BODY
 
     def request(self, parts: list[str], query: list[tuple[str, str]], body: Any, body_given: bool) -> Message:
         """Builds the request message. Raises InvalidArgument with every violation."""

@@ -126,8 +126,8 @@ class Catalogue:
             added = json.loads(self._file.read_text())
         except FileNotFoundError:
             return wanted
-        except ValueError as error:
-            log.error("the upstreams file is not JSON; what was known stays", extra={"error": str(error)})
+        except ValueError:
+            log.exception("the upstreams file is not JSON; what was known stays")
             return {name: upstream.address for name, upstream in self._upstreams.items()} or wanted
         if isinstance(added, dict):
             wanted.update({str(name): str(address) for name, address in added.items()})
@@ -182,10 +182,10 @@ class Catalogue:
                 extra={"upstream": upstream.name, "status": error.code().name},
             )
             return
-        except (ValueError, TypeError, KeyError) as error:
-            log.error(
+        except (ValueError, TypeError, KeyError):
+            log.exception(
                 "an upstream's contract cannot be read; what was known stays",
-                extra={"upstream": upstream.name, "error": str(error)},
+                extra={"upstream": upstream.name},
             )
             return
         upstream.learned = learned
@@ -206,8 +206,8 @@ class Catalogue:
                 bindings = list(
                     bindings_of(name, learned, Decoders(learned.contract), Encoders(learned.contract))
                 )
-            except ValueError as error:
-                log.error("a contract's routes are wrong", extra={"upstream": name, "error": str(error)})
+            except ValueError:
+                log.exception("a contract's routes are wrong", extra={"upstream": name})
                 continue
             for binding in bindings:
                 holder = table.add(binding.http_method, binding.template, binding)

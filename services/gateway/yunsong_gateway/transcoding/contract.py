@@ -7,6 +7,7 @@ that was built against a newer one is still understood: what is new to us is sim
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from google.api import annotations_pb2, http_pb2
 from google.protobuf import descriptor_pb2
@@ -51,8 +52,9 @@ class Contract:
         options = method.options
         if options.HasExtension(options_pb2.access):
             self.access[name] = options.Extensions[options_pb2.access]
-        if options.HasExtension(annotations_pb2.http):
-            self.http[name] = options.Extensions[annotations_pb2.http]
+        http: Any = annotations_pb2.http  # its stubs do not say that it is an extension
+        if options.HasExtension(http):
+            self.http[name] = options.Extensions[http]
         if options.deprecated:
             self.deprecated.add(name)
 

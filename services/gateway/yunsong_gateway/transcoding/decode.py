@@ -1,3 +1,4 @@
+# ruff: noqa: ARG001 - readers of one field share one signature
 """JSON values to protobuf: one compiled decoder per message type, which reports every violation at once.
 
 The input is what `orjson` gives, with the path's and the query's values put in as `Text` (see `binding.py`), so one
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +22,14 @@ from yunsong.options.v1 import options_pb2
 from yunsong_common.errors import Violation
 from yunsong_gateway.transcoding import checks, enums, wellknown
 from yunsong_gateway.transcoding.contract import Contract
-from yunsong_gateway.transcoding.scalars import FLOAT_TYPES, INT_BOUNDS, SAFE_INTEGER, is_map, is_repeated
+from yunsong_gateway.transcoding.scalars import (
+    FLOAT_TYPES,
+    INT_BOUNDS,
+    SAFE_INTEGER,
+    is_map,
+    is_repeated,
+    message_type_of,
+)
 from yunsong_gateway.transcoding.wellknown import Invalid, Text
 
 MAX_DEPTH = 32
@@ -72,7 +81,8 @@ class Decoders:
         are required.
         """
         report = Report()
-        self.for_type(message.DESCRIPTOR).read(message, value, "", report, 0, partial)
+        descriptor: Any = message.DESCRIPTOR
+        self.for_type(descriptor).read(message, value, "", report, 0, partial)
         return report.violations
 
     def for_type(self, descriptor: Descriptor) -> _MessageDecoder:
@@ -147,7 +157,7 @@ class _MessageDecoder:
         member = self._descriptor.fields_by_name[name]
         target = getattr(message, name)
         target.SetInParent()
-        decoder = self._decoders.for_type(member.message_type)
+        decoder = self._decoders.for_type(message_type_of(member))
         decoder.read(target, entry, path, report, depth + 1, None, only)
 
 
@@ -200,7 +210,7 @@ def _scalar_reader(field: FieldDescriptor, rules: options_pb2.FieldRules) -> _Re
 
 def _message_reader(decoders: Decoders, field: FieldDescriptor) -> _Reader:
     name = field.name
-    decoder = decoders.for_type(field.message_type)
+    decoder = decoders.for_type(message_type_of(field))
 
     def read(message: Message, value: Any, path: str, report: Report, depth: int) -> None:
         target = getattr(message, name)
@@ -212,7 +222,7 @@ def _message_reader(decoders: Decoders, field: FieldDescriptor) -> _Reader:
 
 def _well_known_reader(field: FieldDescriptor) -> _Reader:
     name = field.name
-    fill = wellknown.READERS[field.message_type.full_name]
+    fill = wellknown.READERS[message_type_of(field).full_name]
 
     def read(message: Message, value: Any, path: str, report: Report, depth: int) -> None:
         target = getattr(message, name)
@@ -281,8 +291,8 @@ def _entry_reader(
 
 def _map_reader(decoders: Decoders, field: FieldDescriptor, rules: options_pb2.FieldRules) -> _Reader:
     name = field.name
-    key_field = field.message_type.fields_by_name["key"]
-    value_field = field.message_type.fields_by_name["value"]
+    key_field = message_type_of(field).fields_by_name["key"]
+    value_field = message_type_of(field).fields_by_name["value"]
     convert_key = _converter(key_field)
     read_value = _map_value_reader(decoders, value_field, rules)
 
@@ -419,7 +429,7 @@ def _to_float(value: Any, bound: float | None) -> float:
             number = float(value)
         except ValueError as error:
             raise Invalid("TYPE", f"must be a number, not {value[:60]!r}") from error
-        if number != number or number in (float("inf"), float("-inf")):
+        if not math.isfinite(number):
             raise Invalid("TYPE", "must be a finite number")
     elif type(value) in (int, float):
         try:

@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 
 from yunsong_gateway.transcoding import enums
 from yunsong_gateway.transcoding.contract import Contract
-from yunsong_gateway.transcoding.scalars import is_map, is_repeated
+from yunsong_gateway.transcoding.scalars import is_map, is_repeated, message_type_of
 
 ToJson = Callable[[Any], Any]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -32,7 +32,8 @@ class Encoders:
         self._compiled: dict[str, ToJson] = {}
 
     def encode(self, message: Message) -> Any:
-        return self.for_type(message.DESCRIPTOR)(message)
+        descriptor: Any = message.DESCRIPTOR
+        return self.for_type(descriptor)(message)
 
     def for_type(self, descriptor: Descriptor) -> ToJson:
         name = descriptor.full_name
@@ -46,8 +47,17 @@ class Encoders:
         always: list[tuple[str, ToJson]] = []
         optional: list[tuple[str, ToJson]] = []
         members: list[tuple[str, ToJson]] = []
-        # A recursive type finds itself here while its fields compile.
-        self._compiled[descriptor.full_name] = lambda message: write(message)
+
+        def write(message: Any) -> dict[str, Any]:
+            out: dict[str, Any] = {name: to_json(getattr(message, name)) for name, to_json in always}
+            for name, to_json in optional:
+                out[name] = to_json(getattr(message, name)) if message.HasField(name) else None
+            for name, to_json in members:
+                if message.HasField(name):
+                    out[name] = to_json(getattr(message, name))
+            return out
+
+        self._compiled[descriptor.full_name] = write  # a recursive type finds itself here
         for field in descriptor.fields:
             rules = self._contract.rules.get(field.full_name)
             if rules is not None and rules.secret and not self._show_secrets:
@@ -61,20 +71,11 @@ class Encoders:
             else:
                 always.append(entry)
 
-        def write(message: Any) -> dict[str, Any]:
-            out: dict[str, Any] = {name: to_json(getattr(message, name)) for name, to_json in always}
-            for name, to_json in optional:
-                out[name] = to_json(getattr(message, name)) if message.HasField(name) else None
-            for name, to_json in members:
-                if message.HasField(name):
-                    out[name] = to_json(getattr(message, name))
-            return out
-
         return write
 
     def _for_field(self, field: FieldDescriptor) -> ToJson:
         if is_map(field):
-            value_of = self._for_value(field.message_type.fields_by_name["value"])
+            value_of = self._for_value(message_type_of(field).fields_by_name["value"])
             return lambda entries: {str(key): value_of(entries[key]) for key in sorted(entries)}
         to_json = self._for_value(field)
         if is_repeated(field):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
+from typing import Any, cast
 
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool
@@ -36,7 +37,7 @@ async def fetch(channel: grpc.aio.Channel, timeout_s: float) -> dict[str, bytes]
 
     The key "" holds the names of the services, one a line. Raises `grpc.aio.AioRpcError`.
     """
-    stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+    stub = reflection_pb2_grpc.ServerReflectionStub(cast("Any", channel))
     names = await _list_services(stub, timeout_s)
     files: dict[str, bytes] = {"": "\n".join(names).encode()}
     for name in names:
@@ -78,7 +79,7 @@ def fingerprint_of(files: dict[str, bytes]) -> str:
     return digest.hexdigest()
 
 
-async def _list_services(stub: reflection_pb2_grpc.ServerReflectionStub, timeout_s: float) -> list[str]:
+async def _list_services(stub: Any, timeout_s: float) -> list[str]:
     request = reflection_pb2.ServerReflectionRequest(list_services="")
     async for response in stub.ServerReflectionInfo(_each([request]), timeout=timeout_s):
         names = (service.name for service in response.list_services_response.service)
@@ -87,7 +88,7 @@ async def _list_services(stub: reflection_pb2_grpc.ServerReflectionStub, timeout
 
 
 async def _collect(
-    stub: reflection_pb2_grpc.ServerReflectionStub,
+    stub: Any,
     requests: list[reflection_pb2.ServerReflectionRequest],
     files: dict[str, bytes],
     timeout_s: float,

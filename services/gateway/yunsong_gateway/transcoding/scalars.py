@@ -6,7 +6,7 @@ none passes 2**53 - 1. What comes in beyond that is refused.
 
 from __future__ import annotations
 
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 SAFE_INTEGER = 2**53 - 1  # the largest integer that every JSON reader keeps exact
 
@@ -24,6 +24,12 @@ INT_BOUNDS: dict[int, tuple[int, int]] = {
 }
 
 FLOAT_TYPES = frozenset((FieldDescriptor.TYPE_FLOAT, FieldDescriptor.TYPE_DOUBLE))
+
+
+def message_type_of(field: FieldDescriptor) -> Descriptor:
+    """The type of a field that is known to hold messages."""
+    assert field.message_type is not None
+    return field.message_type
 
 
 def is_map(field: FieldDescriptor) -> bool:

@@ -123,7 +123,8 @@ class Transcoder:
         if raw is not None:
             target = getattr(message, binding.body)
             target.content_type, target.data = raw
-        return message
+        built: Message = message
+        return built
 
     async def _call(
         self, binding: Binding, message: Message, request: Request, principal: principal_pb2.Principal
@@ -171,7 +172,7 @@ class Transcoder:
                 self._catalogue.suspect(binding.upstream)
             made = error_from(error, binding.upstream)
             if made.reason == "INTERNAL":
-                log.error("a call failed", extra={"rpc": binding.rpc, "status": error.code().name})
+                log.exception("a call failed", extra={"rpc": binding.rpc, "status": error.code().name})
             raise made from error
         return answer
 

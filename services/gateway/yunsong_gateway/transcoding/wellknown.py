@@ -134,6 +134,7 @@ def _fill_value(target: Any, value: Any, depth: int) -> None:
 
 
 def _empty(target: Any, value: Any) -> None:
+    del target
     if value:
         raise Invalid("TYPE", "must be an empty object")
 
