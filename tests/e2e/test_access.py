@@ -271,7 +271,7 @@ async def _token(product: Product, who: str) -> str:
             made = await admin.call(
                 "POST", "/api/v1/api_keys", {"name": f"key {new_id()}", "permissions": ["label.read"]}
             )
-            return str(made["secret"])
+            return str(made["key"])
         username, password = f"access-{new_id()[-8:]}", new_id()
         user = {"username": username, "display_name": who, "roles": [who], "enabled": True}
         await admin.call("POST", "/api/v1/users", {"user": user, "password": password})

@@ -40,7 +40,7 @@ async def product(
         try:
             yield running
         except BaseException:
-            print(running.tail())  # noqa: T201 - pytest shows it beside the failure
+            print(running.tail())
             raise
 
 

@@ -25,7 +25,7 @@ from yunsong_common.ids import new_id
 Json = Any
 
 # Close codes that the socket's document names, and the protocol's own for what is no JSON object in UTF-8.
-_DOCUMENTED = frozenset((1000, 1003, 1007, 1009, 4001, 4008, 4009, 4010, 4029))
+_DOCUMENTED = frozenset((1000, 1003, 1007, 1009, 1012, 4001, 4003, 4008, 4029))
 _ANSWER_WITHIN_S = 15.0
 
 _STRINGS = (
@@ -57,7 +57,8 @@ class Fuzzer:
     def frame(self) -> str | bytes:
         choice = self._random.random()
         if choice < 0.06:
-            return self._noise()
+            noise: str | bytes = self._noise()
+            return noise
         frame = json.loads(json.dumps(self._random.choice(self._valid)))
         frame["ref"] = new_id()
         frame["client_id"] = frame.get("client_id") and new_id()
@@ -65,7 +66,7 @@ class Fuzzer:
             self._mutate(frame)
         return json.dumps(frame, ensure_ascii=self._random.random() < 0.9 or _has_surrogate(frame))
 
-    def _noise(self) -> str | bytes:
+    def _noise(self) -> Json:
         return self._random.choice(
             [
                 "",
