@@ -58,7 +58,8 @@ class Conversations:
             internal_pb2.AppendMessagesRequest(entries=[entry]), timeout=_TIMEOUT_S
         )
         result = answer.results[0]
-        if not result.error_reason:
+        # Reused: said before, in the words of a release that has been upgraded since.
+        if not result.error_reason or result.error_reason == "CLIENT_ID_REUSED":
             return True
         if result.error_code in _CLOSED_TO_THE_BOT:
             return False

@@ -54,13 +54,14 @@ class Thread:
 class ConversationDouble(
     internal_pb2_grpc.ConversationInternalServiceServicer, conversation_pb2_grpc.ConversationServiceServicer
 ):
-    """What the bot needs of the conversation service. `lose_answers` RPCs take effect and then fail."""
+    """What the bot needs of the conversation service. `lose_answers` RPCs take effect and then fail; `reword` is what is stored."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.threads: dict[str, Thread] = {}
         self.appended = 0
         self.lose_answers = 0
+        self.reword = ""
         self.readers: list[str] = []
 
     def begin(self, state: model_pb2.ConversationState.ValueType = BOT) -> Thread:
@@ -131,6 +132,8 @@ class ConversationDouble(
             client_id=entry.client_id,
             metadata=entry.metadata,
         )
+        if self.reword:
+            message.content.text.text = self.reword
         self._take(thread, message)
         self.appended += 1
         return internal_pb2.AppendResult(message_id=message.id, rev=message.rev)

@@ -106,6 +106,17 @@ async def test_a_reply_whose_acknowledgement_is_lost_is_heard_once(bots: Field) 
     assert len(thread.handoffs) == 1
 
 
+async def test_a_reply_that_was_said_in_other_words_before_stands(bots: Field) -> None:
+    """As when an upgrade changes a sentence between the reply and its acknowledgement."""
+    await bots.stock(await bots.start())
+    thread = bots.conversation.begin()
+    bots.conversation.lose_answers = 1
+    bots.conversation.reword = "请稍等"
+    await bots.conversation.contact_writes(thread, "转人工")
+    await eventually(lambda: thread.state == QUEUED, within_s=30, what="the handoff")
+    assert thread.bot_texts() == ["请稍等"]
+
+
 async def test_a_published_again_event_is_not_answered_again(bots: Field) -> None:
     """The same message under another event id, as a replay would bring it."""
     await bots.stock(await bots.start())
