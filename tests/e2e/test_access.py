@@ -40,6 +40,7 @@ _REFUSALS = frozenset(
         "PRINCIPAL_INVALID",
         "PRINCIPAL_MISSING",
         "PRINCIPAL_EXPIRED",
+        "ACCESS_DENIED",
     )
 )
 _AT_ONCE = 16
