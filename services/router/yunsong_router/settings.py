@@ -29,6 +29,6 @@ class RouterSettings(ServiceSettings):
     # How often boards and queue positions are looked at.
     board_s: float = Field(default=1.0, gt=0, le=60)
     # How many assignments one transaction makes at most.
-    plan_size: int = Field(default=2000, ge=1, le=20000)
+    plan_size: int = Field(default=5000, ge=1, le=20000)
     # How many calls to the conversation service run at once.
     command_concurrency: int = Field(default=64, ge=1, le=1000)

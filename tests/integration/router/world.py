@@ -260,6 +260,18 @@ class World:
         assert found is not None
         return found
 
+    async def capacity(self, agent_id: str, capacity: int) -> None:
+        """Changes an agent's capacity."""
+        await self.database.run(
+            lambda tx: configuring.configure_agent(
+                tx, agent_id, name=None, capacity=capacity, skills=None, enabled=None
+            )
+        )
+
+    async def weights(self, **weights: int) -> None:
+        """What conversations of channels count."""
+        await self.database.run(lambda tx: queues.set_weights(tx, weights))
+
     def later(self, seconds: float) -> None:
         """Moves the database's clock."""
         self.database.clock_offset += dt.timedelta(seconds=seconds)

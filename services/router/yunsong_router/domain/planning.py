@@ -104,7 +104,7 @@ class _Pool:
 
     def served(self, agent: OnlineAgent, item: WorkItemView) -> None:
         """An agent got work from this or another queue."""
-        if agent.id in self.turns and not self.rules.settles:
+        if agent.id in self.turns:
             for heap in self.heaps.values():
                 heapq.heappush(heap, (self.key(agent, item), agent.id, agent))
 
@@ -147,9 +147,9 @@ class Planner:
         pool = self._pool(item.queue_id)
         if agent.id in pool.turns:
             pool.turns[agent.id] += len(pool.members)
-        view = _view(item)
         for other in self._pools.values():
-            other.served(agent, view)
+            if not other.rules.settles:
+                other.served(agent, _view(item))
         self.placements.append(Placement(item.id, item.queue_id, agent.id, item.weight))
         return agent.id
 
