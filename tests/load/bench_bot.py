@@ -4,6 +4,7 @@ The answers come through the bot's own chain of skills, from the choice of langu
 
 - `bot_recall1`, `bot_recall3`: share of the paraphrases whose entry ranks first, or among the first three;
 - `bot_false_answers`: share of the questions without an entry that get an answer all the same;
+- `bot_helped`: share of the paraphrases that get the right answer, or an offer that has it;
 - `bot_answered`, `bot_wrong_answers`: shares of the paraphrases that get an answer, and that get a wrong one;
 - `..._10k`: the same with 10,000 entries, where a score must mean what it means with 70;
 - `bot_answers_per_s`, `bot_p50_ms`, `bot_p99_ms`: questions one after the other over 10,000 entries, on one core;
@@ -72,6 +73,12 @@ class Copy:
         results, _ = await self.skills.ask(context, self.edition.limits, {})
         return decide(results, Dialogue(), self.edition.limits)[0]
 
+    def helps(self, row: Row, decision: Decision) -> bool:
+        """Whether the contact gets the right answer, or can press a button that gives it."""
+        if decision.kind is Kind.ANSWER:
+            return decision.source in row.expects
+        return any(self.edition.faq.entries[key].question in decision.buttons for key in row.expects)
+
     def best(self, text: str, limit: int) -> list[str]:
         found = self.edition.faq.rank(text, locale=_LANGUAGES.pick(text), now=_now(), limit=limit)
         return [candidate.entry_id for candidate in found]
@@ -113,6 +120,8 @@ async def _quality(copy: Copy, rows: list[Row], suffix: str) -> dict[str, float]
     return {
         f"bot_recall1{suffix}": sum(map(bool, hits)) / len(asked),
         f"bot_recall3{suffix}": sum(map(bool, near)) / len(asked),
+        f"bot_helped{suffix}": sum(copy.helps(row, each) for row, each in zip(asked, decisions, strict=True))
+        / len(asked),
         f"bot_answered{suffix}": len(answers) / len(asked),
         f"bot_wrong_answers{suffix}": len(wrong) / len(asked),
         f"bot_false_answers{suffix}": len(false) / len(unknown),
