@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.e2e.conftest import NO_LIMITS
 from tests.e2e.steady_stream import SteadyStream, after_fault
 from tests.support.polling import eventually
 from tests.support.product import Product
@@ -23,7 +24,6 @@ from yunsong_standalone.embedded import EmbeddedNats, EmbeddedPostgres
 
 pytestmark = pytest.mark.timeout(180)
 
-NO_LIMITS = {"YUNSONG_GATEWAY_RATE_LIMITS": "off"}
 TOPOLOGIES = ("compact", "distributed")
 
 
