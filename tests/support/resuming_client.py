@@ -120,6 +120,8 @@ class ResumingClient:
             async with asyncio.timeout(_ACK_WITHIN_S):
                 return await future
         except (ConnectionClosed, TimeoutError, ConnectionError):
+            # A closed connection refuses at once; the loop that opens the next one needs its turn.
+            await asyncio.sleep(_RECONNECT_S)
             return None
         finally:
             self._waiting.pop(ref, None)
