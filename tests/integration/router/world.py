@@ -8,19 +8,22 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
 
+from yunsong.router.v1 import events_pb2
 from yunsong_common.clock import SystemClock
 from yunsong_common.db import Database
 from yunsong_common.errors import FailedPrecondition, Unavailable
 from yunsong_common.ids import new_id
+from yunsong_common.outbox import read_changes
 from yunsong_common.telemetry import Metrics
 from yunsong_plugin_api import PluginRunner
 from yunsong_router.domain.model import Agent, Presence, Queue, WorkItem
-from yunsong_router.handlers import configuring, intake, presence
+from yunsong_router.handlers import configuring, intake, presence, promising
 from yunsong_router.handlers.commanding import Commander
 from yunsong_router.handlers.dispatching import Asker, Dispatch
 from yunsong_router.handlers.intake import Fact, Standing
 from yunsong_router.handlers.measures import Measures
 from yunsong_router.handlers.policy import Policy
+from yunsong_router.handlers.promising import Answer
 from yunsong_router.handlers.strategies import Strategies
 from yunsong_router.repository import agents, items, queues
 from yunsong_router.repository.commands import Command
@@ -271,6 +274,44 @@ class World:
     async def weights(self, **weights: int) -> None:
         """What conversations of channels count."""
         await self.database.run(lambda tx: queues.set_weights(tx, weights))
+
+    async def item_by_id(self, item_id: str) -> WorkItem:
+        """A work item by its id."""
+        async with self.database.read() as tx:
+            row = await tx.raw.fetchrow(f"SELECT {items.COLUMNS} FROM work_items WHERE id = $1", item_id)
+        return items.item_of(row)
+
+    async def feed(self, agent_id: str) -> list[int]:
+        """The kinds of an agent's feed, whose revisions are without a gap."""
+        async with self.database.read() as tx:
+            changes = await read_changes(tx.raw, agent_id, 0, 500)
+        entries = [events_pb2.AgentFeedChanged.FromString(change.payload) for change in changes]
+        assert [entry.rev for entry in entries] == list(range(1, len(entries) + 1))
+        return [entry.kind for entry in entries]
+
+    async def promises(self, conversation: Conversation) -> list[tuple[int, int]]:
+        """Kind and status of every promise event of a conversation, in order."""
+        async with self.database.read() as tx:
+            rows = await tx.raw.fetch(
+                "SELECT payload FROM outbox WHERE entity_id = $1 AND type = 'yunsong.router.v1.SlaChanged' ORDER BY seq",
+                conversation.id,
+            )
+        told = [events_pb2.SlaChanged.FromString(row["payload"]).sla for row in rows]
+        return [(sla.kind, sla.status) for sla in told]
+
+    async def written(self, conversation: Conversation, *, by_agent: bool) -> None:
+        """A public message."""
+        conversation.rev += 1
+        answer = Answer(conversation.id, conversation.rev, by_agent)
+        await self.database.run(lambda tx: promising.written(tx, [answer]))
+
+    async def urgent(self, conversation: Conversation) -> None:
+        """The conversation becomes urgent."""
+        conversation.rev += 1
+        conversation.priority = 1
+        await self.database.run(
+            lambda tx: intake.update(tx, conversation.id, conversation.rev, 1, conversation.skills)
+        )
 
     def later(self, seconds: float) -> None:
         """Moves the database's clock."""
