@@ -13,7 +13,6 @@ import asyncpg
 from yunsong_conversation import contents
 from yunsong_conversation.segmentation import index_terms
 
-_PER_CONVERSATION = 20
 _AT_ONCE = 40_000
 _SPAN = dt.timedelta(days=365)
 
@@ -28,19 +27,21 @@ _PHRASES = {
 }  # fmt: skip
 
 
-async def fill(database_url: str, messages: int = 1_000_000, *, seed: int = 1) -> dict[str, str]:
-    """Adds messages in conversations of 20; gives the ids of an agent who took part in every hundredth."""
+async def fill(
+    database_url: str, messages: int = 1_000_000, *, per_conversation: int = 20, seed: int = 1
+) -> dict[str, str]:
+    """Adds messages; gives the id of the inbox, and of an agent who took part in every hundredth conversation."""
     dice = random.Random(seed)
     conn = await asyncpg.connect(database_url, server_settings={"search_path": "conversation", "jit": "off"})
     try:
-        return await _fill(conn, dice, messages)
+        return await _fill(conn, dice, messages, per_conversation)
     finally:
         await conn.close()
 
 
-async def _fill(conn: asyncpg.Connection, dice: random.Random, messages: int) -> dict[str, str]:
+async def _fill(conn: asyncpg.Connection, dice: random.Random, messages: int, each: int) -> dict[str, str]:
     start = dt.datetime.now(dt.UTC) - _SPAN
-    conversations = max(1, messages // _PER_CONVERSATION)
+    conversations = max(1, messages // each)
     inbox_id, agent_id = _uuid(dice, start), _uuid(dice, start)
     spoken = {phrase: index_terms(phrase) for phrase in _PHRASES}
     # One index built at the end is ten times faster than a million insertions.
@@ -104,8 +105,8 @@ def _messages(
         kind = 1 if n % 2 else 2
         yield (
             _uuid(dice, at),
-            ids[n // _PER_CONVERSATION % len(ids)],
-            n % _PER_CONVERSATION + 1,
+            ids[n * len(ids) // count],
+            n % (count // len(ids)) + 1,
             kind,
             content,
             " ".join(terms),

@@ -10,7 +10,6 @@ import rjieba
 import snowballstemmer  # type: ignore[import-untyped]
 
 _WORD = re.compile(r"\w+")
-_LATIN = re.compile(r"[a-z]+")
 _STEMMER = snowballstemmer.stemmer("english")
 _TERM_LENGTH = 64
 _TERMS = 2000  # of one message
@@ -59,8 +58,9 @@ def _folded(text: str) -> str:
 def _terms(words: list[str]) -> list[str]:
     terms: dict[str, None] = {}
     for part in words:
-        for word in _WORD.findall(part):
-            terms[_stem(word) if _LATIN.fullmatch(word) else word[:_TERM_LENGTH]] = None
-            if len(terms) >= _TERMS:
-                return list(terms)
-    return list(terms)
+        # Nearly every part is one word already.
+        for word in (part,) if part.isalnum() else _WORD.findall(part):
+            terms[_stem(word) if word.isascii() and word.isalpha() else word[:_TERM_LENGTH]] = None
+        if len(terms) >= _TERMS:
+            break
+    return list(terms)[:_TERMS]

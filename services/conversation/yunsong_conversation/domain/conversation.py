@@ -132,7 +132,7 @@ class Conversation:
         preferred_agent_id: str = "",
         required_agent_id: str = "",
     ) -> Change:
-        """A move of the state machine. Whoever gives work to QUEUED raises the epoch, so that older plans are refused.
+        """A move of the state machine, except into ACTIVE, which is `assign`. A new wait raises the epoch, so that older plans are refused.
 
         Raises FAILED_PRECONDITION / TRANSITION_REFUSED.
         """

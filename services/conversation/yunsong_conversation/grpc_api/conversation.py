@@ -285,7 +285,7 @@ class ConversationServicer(conversation_pb2_grpc.ConversationServiceServicer):
             return conversation_pb2.SearchMessagesResponse()
         key = key_of("search", request.page_token, [UUID])
         limit = page_size(request.page_size, 20, 100)
-        async with self._db.read() as tx:
+        async with self._db.read(snapshot=True) as tx:
             hits = await search.find(
                 tx,
                 await work.viewing(tx, _viewer()),

@@ -49,7 +49,12 @@ async def find(
     before_id: str = "",
     limit: int,
 ) -> list[Hit]:
-    """Messages that hold all terms and that the viewer may see, newest first, older than `before_id`."""
+    """Messages that hold all terms and that the viewer may see, newest first, older than `before_id`.
+
+    Wants a snapshot: `db.read(snapshot=True)`.
+    """
+    # How many messages hold a word decides which way is short, so a plan that fits every word fits none.
+    await tx.raw.execute("SET LOCAL plan_cache_mode = force_custom_plan")
     query = " & ".join(_quoted(term) for term in terms)
     if conversation_id:
         return await _within(tx, viewer, query, "c.id = $4::uuid", conversation_id, before_id, limit)
@@ -122,8 +127,10 @@ async def _of_viewer(tx: Transaction, viewer: Viewer, query: str, before_id: str
         "UNION SELECT id, last_message_at FROM conversations WHERE mentioned_ids @> ARRAY[$4::uuid] AND mentioned_ids <> '{}' "
         "UNION SELECT id, last_message_at FROM conversations WHERE state IN (2, 3) AND queue_id = ANY($5::uuid[])) u "
         f"ORDER BY last_message_at DESC LIMIT {_OWN}), "
+        # The inner LIMIT keeps the planner to one index scan per conversation; a prepared plan would else read all messages.
         "found AS MATERIALIZED (SELECT m.id FROM own CROSS JOIN LATERAL (SELECT id FROM messages WHERE conversation_id = own.id "
-        "AND coalesce(search, '') @@ $1::text::tsquery AND ($2::uuid IS NULL OR id < $2)) m ORDER BY m.id DESC LIMIT $3) "
+        "AND coalesce(search, '') @@ $1::text::tsquery AND ($2::uuid IS NULL OR id < $2) ORDER BY rev DESC LIMIT $3) m "
+        "ORDER BY m.id DESC LIMIT $3) "
         f"{_SELECT}{_FROM}WHERE m.id IN (SELECT id FROM found) ORDER BY m.id DESC",
         query, before_id or None, limit, viewer.actor.id, sorted(viewer.queue_ids),
     )  # fmt: skip
