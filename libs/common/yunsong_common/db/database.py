@@ -199,7 +199,7 @@ class Database:
             # Also when this task is being cancelled: an abandoned transaction would hold its locks.
             async with asyncio.timeout(5):
                 await asyncio.shield(connection.raw.execute("ROLLBACK"))
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
             connection.raw.terminate()
         except asyncio.CancelledError:
             connection.raw.terminate()
@@ -211,6 +211,10 @@ def _translated(connection: Connection) -> Iterator[None]:
     """Turns the driver's errors that a caller can act on into ours; the rest passes."""
     try:
         yield
+    except asyncpg.InternalClientError as error:
+        # The server cut the session between two messages of one statement, and the driver lost count of its own state.
+        connection.raw.terminate()
+        raise _lost() from error
     except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         cause: BaseException | None = error
         if isinstance(error, DBAPIError):
@@ -222,9 +226,13 @@ def _translated(connection: Connection) -> Iterator[None]:
                 retry_after_s=0.1,
             ) from error
         if isinstance(cause, _LOST) or connection.raw.is_closed():
-            raise Unavailable(
-                reason="DATABASE_UNAVAILABLE",
-                message="the connection to PostgreSQL was lost; whether the change was committed is unknown",
-                retry_after_s=1.0,
-            ) from error
+            raise _lost() from error
         raise
+
+
+def _lost() -> Unavailable:
+    return Unavailable(
+        reason="DATABASE_UNAVAILABLE",
+        message="the connection to PostgreSQL was lost; whether the change was committed is unknown",
+        retry_after_s=1.0,
+    )
