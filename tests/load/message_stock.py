@@ -1,4 +1,4 @@
-"""Fills the conversation service's tables with a shop's year: a million messages, Chinese and English, written as the service writes them."""
+"""Fills the conversation service's tables with a shop's year: a million messages in Chinese and English."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ async def _fill(conn: asyncpg.Connection, dice: random.Random, messages: int, ea
     )
     await conn.execute("DROP INDEX messages_search")
     await conn.execute(
-        "CREATE TEMP TABLE stock (id uuid, conversation_id uuid, rev bigint, author_kind smallint, content bytea, terms text, at timestamptz)"
+        "CREATE TEMP TABLE stock (id uuid, conversation_id uuid, rev bigint, author_kind smallint, content bytea, "
+        "terms text, at timestamptz)"
     )
     ids = [_uuid(dice, start + _SPAN * n / conversations) for n in range(conversations)]
     await _conversations(conn, ids, inbox_id, agent_id, start)

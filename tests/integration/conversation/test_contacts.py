@@ -231,13 +231,14 @@ async def test_a_contact_s_own_door(service: Replica) -> None:
     inbox = await service.inbox()
     one, two = await service.visitor(inbox), await service.visitor(inbox)
     theirs = await service.say(one, "我的")
-    for call, request in (
+    doors: list[tuple[Any, Any]] = [
         (service.door.GetMyConversation, contact_door_pb2.GetMyConversationRequest),
         (service.door.ListMyMessages, contact_door_pb2.ListMyMessagesRequest),
         (service.door.ReadMyChanges, contact_door_pb2.ReadMyChangesRequest),
         (service.door.RequestAgent, contact_door_pb2.RequestAgentRequest),
         (service.door.EndMyConversation, contact_door_pb2.EndMyConversationRequest),
-    ):
+    ]
+    for call, request in doors:
         with pytest.raises(NotFound, match="CONVERSATION_UNKNOWN"):
             await call(request(conversation_id=theirs.conversation_id), metadata=service.as_(two))
     with pytest.raises(PermissionDenied):

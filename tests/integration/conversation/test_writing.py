@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -139,7 +140,12 @@ async def test_a_poisoned_entry_fails_alone(service: Replica) -> None:
             client_id="7",
             content=text("x"),
         ),
-        Append(conversation_id=conversation_id, client_id="8", content=text("x"), expected_state=4),
+        Append(
+            conversation_id=conversation_id,
+            client_id="8",
+            content=text("x"),
+            expected_state=model_pb2.CONVERSATION_STATE_ACTIVE,
+        ),
         Append(conversation_id="no-uuid", client_id="9", content=text("x")),
         Append(principal=token, client_id="\0", content=text("x")),
         Append(principal=token, client_id="10", content=text("x"), reply_to_message_id=new_id()),
@@ -211,7 +217,7 @@ async def test_a_full_writer_says_so(start: Start) -> None:
 async def test_outside_messages_find_or_make_contact_and_conversation(service: Replica) -> None:
     inbox = await service.inbox(channel="api", bot_enabled=False)
 
-    def entry(identity: str, external_id: str, words: str, **more: object) -> internal_pb2.InboundEntry:
+    def entry(identity: str, external_id: str, words: str, **more: Any) -> internal_pb2.InboundEntry:
         return internal_pb2.InboundEntry(
             inbox_id=inbox.id, identity=identity, external_id=external_id, content=text(words), **more
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -39,8 +40,8 @@ def viewer(*permissions: str, queues: tuple[str, ...] = (), user: str = "me") ->
 
 
 def conversation(**fields: object) -> Conversation:
-    values: dict[str, object] = {"state": State.ACTIVE, **fields}
-    return Conversation(  # type: ignore[arg-type]
+    values: dict[str, Any] = {"state": State.ACTIVE, **fields}
+    return Conversation(
         id="c", inbox_id="i", channel="web", contact_id="k", created_at=NOW, last_message_at=NOW, **values
     )
 
@@ -99,8 +100,8 @@ def test_only_a_supervisor_whispers() -> None:
 
 
 def message(**fields: object) -> Message:
-    values: dict[str, object] = {"author": MINE, **fields}
-    return Message("m", "c", visibility=Visibility.PUBLIC, content=b"x", created_at=NOW, **values)  # type: ignore[arg-type]
+    values: dict[str, Any] = {"author": MINE, **fields}
+    return Message("m", "c", visibility=Visibility.PUBLIC, content=b"x", created_at=NOW, **values)
 
 
 @pytest.mark.parametrize(

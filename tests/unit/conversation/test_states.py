@@ -113,7 +113,10 @@ class Life(RuleBasedStateMachine):
         self._keep(change)
 
     # Into ACTIVE leads `assign` alone.
-    @rule(to=st.sampled_from([s for s in State if s not in (State.NEW, State.ACTIVE)]), asker=st.sampled_from(list(Asker)))
+    @rule(
+        to=st.sampled_from([s for s in State if s not in (State.NEW, State.ACTIVE)]),
+        asker=st.sampled_from(list(Asker)),
+    )
     def somebody_moves_it(self, to: State, asker: Asker) -> None:
         before = self.c.state
         self._try("move", to, asker, self.now, "x")
