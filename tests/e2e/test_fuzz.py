@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -203,40 +199,6 @@ async def _is_well(product: Product) -> None:
         assert (await admin.get("/api/v1/me")).status_code == 200
     await product.all_ready()
     assert "Traceback" not in product.tail()
-
-
-def _schemathesis(product: Product, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [
-            str(Path(sys.executable).with_name("st")), "run", f"{product.url}/openapi.json",
-            "--header", f"Authorization: Bearer {product.api_key}",
-            "--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance",
-            "--seed", "1", "--workers", "2", "--continue-on-failure", "--no-color", "--request-timeout", "20",
-            *options,
-        ],
-        cwd=folder,
-        env={**os.environ, "PYTHONUTF8": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )  # fmt: skip
-
-
-@pytest.mark.timeout(420)
-def test_no_request_that_the_openapi_document_allows_or_forbids_breaks_the_door(
-    shared_product: Product, tmp_path: Path
-) -> None:
-    result = _schemathesis(shared_product, tmp_path, "--phases", "examples,coverage", "--max-time", "150")
-
-    assert result.returncode == 0, result.stdout[-12_000:] + result.stderr[-3_000:]
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(2400)
-def test_hours_of_requests_break_nothing(shared_product: Product, tmp_path: Path) -> None:
-    result = _schemathesis(shared_product, tmp_path, "--phases", "fuzzing,stateful", "--max-examples", "60")
-
-    assert result.returncode == 0, result.stdout[-12_000:] + result.stderr[-3_000:]
 
 
 async def test_a_body_that_is_no_json_or_too_large_is_refused(shared_product: Product) -> None:
