@@ -3,8 +3,8 @@
 - `appends_per_s`, `append_p50_ms`, `append_p99_ms`: contacts who each wait for their message before they write the next;
 - `append_batch`: messages of one transaction on average;
 - `append_cpu_us`: processor time of this process for one message, clients included;
-- `service_search_p50_ms`, `service_search_p99_ms`, `service_search_own_p99_ms`: one and two words over a million messages, as a supervisor and
-  as an agent who sees only conversations of its own.
+- `service_search_p50_ms`, `service_search_p99_ms`, `service_search_own_p99_ms`: one and two words over a
+  million messages, as a supervisor and as an agent who sees only conversations of its own.
 
 `--profile` shows where the time of a batch goes.
 """
