@@ -8,6 +8,7 @@ import pyotp
 
 from tests.integration.gateway.conftest import Door, bearer
 from tests.support.polling import eventually
+from yunsong_common.ids import new_id
 
 
 async def test_wrong_sign_ins_are_told_apart_by_nobody_and_lock(door: Door) -> None:
@@ -222,3 +223,15 @@ async def test_contacts_have_short_tokens_of_their_own(door: Door) -> None:
         "/api/v1/contact/sessions", json={"inbox_key": "web_test", "user_id": "u"}
     )
     assert unproved.json()["violations"][0]["field"] == "user_id"
+
+
+async def test_secrets_outside_of_ascii_are_just_wrong(door: Door) -> None:
+    headers = await door.staff()
+    begun = (await door.http.post("/api/v1/me/totp:begin", json={}, headers=headers)).json()
+    wrong = await door.http.post(
+        "/api/v1/me/totp:confirm", json={"totp_code": "１２３４５６"}, headers=headers
+    )
+    assert begun["secret"]
+    assert wrong.json()["code"] == "TOTP_WRONG"
+    link = await door.http.get(f"/api/v1/files/{new_id()}/content?expires=٣&signature=é")
+    assert link.json()["code"] == "FILE_LINK_INVALID"

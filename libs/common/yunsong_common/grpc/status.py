@@ -12,6 +12,8 @@ from yunsong_common.errors import Kind, Violation, YunsongError, error_of
 
 _DOMAIN = "yunsong"
 _DETAILS = "grpc-status-details-bin"
+# Metadata beyond 8 kB is refused by some peers and beyond 16 kB by all: then the whole error would be lost.
+_MAX_VIOLATIONS_BYTES = 4_000
 
 _CODES = {kind: getattr(grpc.StatusCode, kind.value) for kind in Kind}
 _KINDS = {code: kind for kind, code in _CODES.items()}
@@ -42,6 +44,8 @@ def trailing_metadata(error: YunsongError) -> tuple[tuple[str, bytes], ...]:
                 for item in error.violations
             ]
         )
+        while request.ByteSize() > _MAX_VIOLATIONS_BYTES and len(request.field_violations) > 1:
+            del request.field_violations[len(request.field_violations) // 2 :]
         status.details.add().Pack(request)
     if error.retry_after_s is not None:
         retry = error_details_pb2.RetryInfo()

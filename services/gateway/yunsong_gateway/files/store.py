@@ -106,8 +106,8 @@ class Files:
 
     async def content(self, file_id: str, expires: str, signature: str) -> tuple[File, bytes]:
         """A file by its signed address. Raises PermissionDenied / FILE_LINK_INVALID, NotFound / FILE_UNKNOWN."""
-        right = hmac.compare_digest(self._signature(file_id, expires), signature)
-        if not right or not expires.isdigit() or int(expires) < time.time():
+        right = hmac.compare_digest(self._signature(file_id, expires).encode(), signature.encode())
+        if not right or not expires.isascii() or not expires.isdigit() or int(expires) < time.time():
             raise PermissionDenied(
                 reason="FILE_LINK_INVALID",
                 message="The address has ended or is not right; ask for the file again.",

@@ -142,7 +142,7 @@ class Oidc:
         wrong = Unauthenticated(
             reason="OIDC_STATE_INVALID", message="The sign-in was begun elsewhere or too long ago."
         )
-        if not text or not secrets.compare_digest(cookies.get(_COOKIE, ""), _digest(text)):
+        if not text or not secrets.compare_digest(cookies.get(_COOKIE, "").encode(), _digest(text).encode()):
             raise wrong
         try:
             state: dict[str, Any] = orjson.loads(self._vault.unlock(text.encode()))

@@ -30,7 +30,7 @@ def matching_step(secret: str, code: str, now: float, after: int) -> int | None:
     totp = pyotp.TOTP(secret)
     current = int(now // _STEP_S)
     for step in (current, current - 1, current + 1):
-        if step > after and secrets.compare_digest(totp.generate_otp(step), code):
+        if step > after and secrets.compare_digest(totp.generate_otp(step).encode(), code.encode()):
             return step
     return None
 
