@@ -10,14 +10,13 @@ import argparse
 import json
 import os
 import platform
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import uvloop
 
-from tests.load import bench_bot, bench_routing, delivery, idle, resting, search
+from tests.load import bench_append, bench_bot, bench_routing, delivery, idle, message_stock, resting, search
 from tests.load.client import Api
 from tests.load.floor import floor
 from tests.support.product import Product
@@ -59,7 +58,8 @@ async def _idle(product: Product) -> Figures:
 
 
 async def _search(product: Product) -> Figures:
-    await search.fill(product.running["database_url"])
+    port = product.running["servers"]["postgres"]["port"]
+    await message_stock.fill(f"postgresql://postgres:{product.secret('postgres')}@127.0.0.1:{port}/yunsong")
     return await search.run(await _admin(product))
 
 
@@ -74,6 +74,7 @@ WITH_PRODUCT: dict[str, Callable[[Product], Awaitable[Figures]]] = {
     "resting": _resting,
 }
 ALONE: dict[str, Callable[[], Awaitable[Figures]]] = {
+    "append": bench_append.run,
     "routing": bench_routing.run,
     "bot": bench_bot.run,
 }
@@ -135,4 +136,4 @@ def _store(topology: str, figures: Figures) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -32,7 +32,7 @@ from yunsong_conversation import contents
 from yunsong_conversation.domain.access import Viewer
 from yunsong_conversation.domain.inboxes import Inbox
 from yunsong_conversation.domain.messages import Actor, AuthorKind
-from yunsong_conversation.handlers.append import Appended, Entry, Sender
+from yunsong_conversation.handlers.entry import Appended, Entry, Sender
 from yunsong_conversation.handlers.writer import Writer
 from yunsong_conversation.repository import projections, search
 from yunsong_conversation.segmentation import index_terms, query_terms

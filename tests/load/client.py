@@ -37,7 +37,7 @@ class Api:
 
     @property
     def token(self) -> str:
-        return self.http.headers.get("authorization", "").removeprefix("Bearer ")
+        return str(self.http.headers.get("authorization", "")).removeprefix("Bearer ")
 
     async def close(self) -> None:
         await self.http.aclose()

@@ -109,7 +109,7 @@ async def _websocket_echo() -> float:
         app, host="127.0.0.1", port=port, ws="websockets-sansio", log_level="critical", lifespan="off"
     )
     server = uvicorn.Server(config)
-    server.capture_signals = _no_signals  # type: ignore[method-assign]
+    server.capture_signals = _no_signals  # type: ignore[method-assign, assignment]
     task = asyncio.create_task(server.serve())
     await eventually(lambda: server.started, what="the echo server")
     payload = json.dumps({"type": "send", "ref": 1, "content": {"text": {"text": "x" * 60}}})
