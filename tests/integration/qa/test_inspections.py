@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
+from google.protobuf.struct_pb2 import Struct
 
 from tests.integration.qa.conftest import AGENT, QUEUE, FakeConversations, Qa, Thread
 from tests.support.polling import eventually
 from yunsong.qa.v1 import events_pb2, model_pb2, qa_pb2
 from yunsong_common.errors import FailedPrecondition, InvalidArgument, NotFound
 from yunsong_common.ids import new_id
+from yunsong_plugin_api import Hit, InspectedConversation, InspectedMessage
+from yunsong_qa.domain.rules import BUILTIN
 from yunsong_qa.handlers.recording import erase
 
 
@@ -365,3 +370,48 @@ async def test_what_cannot_work_is_refused_with_the_field(qa_service: Qa) -> Non
         await qa_service.rule(plugin=model_pb2.PluginRule(name="phrase"))
     with pytest.raises(NotFound, match="RULE_UNKNOWN"):
         await qa_service.card(model_pb2.ScorecardItem(title="a", rule_id=new_id(), points=5))
+
+
+class Shouting:
+    """A plugin: finds messages in capital letters. Breaks on request."""
+
+    api_version = "1.0"
+    kind = "shouting"
+    live = True
+
+    def check(self, settings: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
+        return [] if settings.get("least") else [("config.least", "must be set")]
+
+    def inspect(self, conversation: InspectedConversation, settings: Mapping[str, Any]) -> Sequence[Hit]:
+        return [hit for message in conversation.messages for hit in self.inspect_message(message, settings)]
+
+    def inspect_message(self, message: InspectedMessage, settings: Mapping[str, Any]) -> Sequence[Hit]:
+        if message.text == "break":
+            raise RuntimeError("broken")
+        loud = message.text.isupper() and len(message.text) >= settings["least"]
+        return [Hit(message.id, "shouting", {"matched": message.text})] if loud else []
+
+
+async def test_a_plugins_rule_works_like_a_built_in_one_and_its_faults_stay_its_own(
+    qa_service: Qa, thread: Thread
+) -> None:
+    qa_service.rulebooks.kinds = {**BUILTIN, "shouting": Shouting()}
+    config = Struct()
+    with pytest.raises(InvalidArgument, match="RULE_INVALID"):
+        await qa_service.rule(plugin=model_pb2.PluginRule(name="shouting", config=config))
+    config.update({"least": 3})
+    rule = await qa_service.rule(live_alert=True, plugin=model_pb2.PluginRule(name="shouting", config=config))
+    await qa_service.card(item(rule))
+    thread.says(1, "CONTACT", "I SHOUT")
+    thread.says(2, "AGENT", "break")
+    message_id = answered(thread, "SO DO I")
+    assert len(await qa_service.hear(thread.new())) == 1
+    (alert,) = await alerts_of(qa_service, thread)
+    assert (alert.hit.message_id, alert.hit.matched) == (message_id, "SO DO I")
+
+    del thread.messages[1]
+    thread.move(100, "RESOLVED", close=1)
+    await qa_service.hear(thread.new())
+    await qa_service.inspector.work()
+    (inspection,) = await inspections_of(qa_service, thread)
+    assert [hit.message_id for hit in inspection.hits] == [message_id]

@@ -174,4 +174,4 @@ async def test_facts_are_written_thousands_a_second(qa_service: Qa) -> None:
 
     # A loose bound: the machine is shared. `make bench` has the figure.
     assert per_second > 2_000
-    print(f"{per_second:.0f} facts/s")  # noqa: T201
+    print(f"{per_second:.0f} facts/s")

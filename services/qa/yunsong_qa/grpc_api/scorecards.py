@@ -183,8 +183,10 @@ async def _require_rules(tx: Transaction, card: Scorecard) -> None:
 
 
 def _invalid(reason: str, problems: Sequence[tuple[str, str]]) -> InvalidArgument:
+    field, problem = problems[0]
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return InvalidArgument(
         reason=reason,
-        message="; ".join(f"{field}: {problem}" for field, problem in problems),
+        message=f"{field}: {problem}{more}",
         violations=[Violation(field, problem, reason) for field, problem in problems],
     )
