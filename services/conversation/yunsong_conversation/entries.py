@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from uuid import UUID
 
+from google.protobuf.struct_pb2 import Struct
+
 from yunsong.auth.v1 import principal_pb2
 from yunsong.conversation.v1 import contact_door_pb2, conversation_pb2, internal_pb2, message_pb2
 from yunsong_common.errors import InvalidArgument, PermissionDenied, Unauthenticated
@@ -14,7 +16,8 @@ from yunsong_conversation import contents
 from yunsong_conversation.domain.access import Viewer
 from yunsong_conversation.domain.messages import SYSTEM, Actor, AuthorKind, Visibility
 from yunsong_conversation.domain.states import State
-from yunsong_conversation.handlers.append import Entry, Sender
+from yunsong_conversation.handlers.entry import Entry, Sender
+from yunsong_conversation.protocol import time_of
 from yunsong_conversation.segmentation import index_terms
 
 _KINDS = {
@@ -108,6 +111,10 @@ class Entries:
         )
         made = _entry(sender, entry.content, "")
         made.external_id = _plain(entry.external_id, "external_id")
+        if (sent_at := time_of(entry, "sent_at")) is not None:
+            metadata = Struct()
+            metadata.update({"sent_at": sent_at.isoformat()})
+            made.metadata = metadata.SerializeToString()
         return made
 
     def _on_behalf(self, token: str) -> Sender:

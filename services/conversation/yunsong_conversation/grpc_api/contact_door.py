@@ -10,6 +10,7 @@ from yunsong_common.db import Database
 from yunsong_common.errors import InvalidArgument, YunsongError
 from yunsong_common.grpc import current_principal
 from yunsong_conversation.contact_protocol import profile_of
+from yunsong_conversation.contact_view import contact_change_of, contact_conversation_of, contact_message_of
 from yunsong_conversation.domain.conversation import Conversation
 from yunsong_conversation.entries import Entries
 from yunsong_conversation.grpc_api.context import Context
@@ -18,15 +19,7 @@ from yunsong_conversation.handlers import visits
 from yunsong_conversation.handlers.visits import Visitor
 from yunsong_conversation.handlers.writer import Writer
 from yunsong_conversation.paging import key_of, page_size, token_of
-from yunsong_conversation.protocol import (
-    contact_change_of,
-    contact_conversation_of,
-    contact_message_of,
-    conversation_of,
-    event_from,
-    json_of,
-    message_of,
-)
+from yunsong_conversation.protocol import conversation_of, event_from, json_of, message_of
 from yunsong_conversation.repository import changelog, lists, messages
 
 _MAX_ATTRIBUTES = 4 * 1024

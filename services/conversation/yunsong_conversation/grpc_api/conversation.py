@@ -18,8 +18,8 @@ from yunsong_conversation.entries import Entries, viewer_of
 from yunsong_conversation.grpc_api.context import Context
 from yunsong_conversation.handlers import messages as message_handlers
 from yunsong_conversation.handlers import start, work
-from yunsong_conversation.handlers.append import Entry
 from yunsong_conversation.handlers.contacts import merge_attributes
+from yunsong_conversation.handlers.entry import Entry
 from yunsong_conversation.handlers.writer import Writer
 from yunsong_conversation.inbox_directory import InboxDirectory
 from yunsong_conversation.paging import key_of, page_size, token_of

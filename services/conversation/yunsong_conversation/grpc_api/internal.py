@@ -12,15 +12,16 @@ from yunsong_common.db import Database
 from yunsong_common.errors import YunsongError
 from yunsong_common.grpc import current_principal
 from yunsong_conversation.contact_protocol import contact_of
+from yunsong_conversation.contact_view import contact_conversation_of
 from yunsong_conversation.domain.messages import Actor, AuthorKind, Delivery
 from yunsong_conversation.domain.states import Asker, State
 from yunsong_conversation.entries import Entries
 from yunsong_conversation.grpc_api.context import Context
 from yunsong_conversation.handlers import contacts as contact_handlers
 from yunsong_conversation.handlers import deliveries, moves
-from yunsong_conversation.handlers.append import Appended, Entry
+from yunsong_conversation.handlers.entry import Appended, Entry
 from yunsong_conversation.handlers.writer import Writer
-from yunsong_conversation.protocol import contact_conversation_of, conversation_of, json_of, stamp
+from yunsong_conversation.protocol import conversation_of, json_of, stamp
 from yunsong_conversation.repository import contacts, conversations
 
 E_ = TypeVar("E_")

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import asyncpg
 
-from yunsong.conversation.v1 import message_pb2
 from yunsong_common import telemetry
 from yunsong_common.db import Database, Transaction
 from yunsong_common.errors import (
@@ -35,82 +33,10 @@ from yunsong_conversation.domain.conversation import Conversation
 from yunsong_conversation.domain.inboxes import Inbox
 from yunsong_conversation.domain.messages import Actor, AuthorKind, Message, Visibility
 from yunsong_conversation.domain.states import Asker, State
+from yunsong_conversation.handlers.entry import PENDING, Appended, Entry, Left
 from yunsong_conversation.handlers.identify import identify
 from yunsong_conversation.handlers.record import Recorder
 from yunsong_conversation.repository import contacts, conversations, messages, projections
-
-
-@dataclass(slots=True, eq=False)
-class Sender:
-    """Who writes. Exactly one of `contact_id`, `identity`, `viewer` is set, or none for a service."""
-
-    actor: Actor
-    contact_id: str = ""
-    inbox_id: str = ""
-    verified: bool = False
-    identity: str = ""  # of a message from an outside channel
-    contact_name: str = ""
-    locale: str = ""
-    viewer: Viewer | None = None
-
-    @property
-    def is_contact(self) -> bool:
-        """The contact writes, so the message finds its conversation by itself."""
-        return bool(self.inbox_id)
-
-
-@dataclass(slots=True, eq=False)
-class Entry:
-    """One message to append, checked and serialised."""
-
-    sender: Sender
-    content: message_pb2.Content
-    stored: bytes
-    kind: str
-    preview: str
-    terms: list[str]
-    digest: bytes
-    conversation_id: str = ""
-    client_id: str = ""
-    external_id: str = ""
-    visibility: Visibility = Visibility.PUBLIC
-    reply_to: str = ""
-    mentions: list[str] = field(default_factory=list)
-    whisper: bool = False
-    expected_state: State | None = None
-    metadata: bytes | None = None
-    traceparent: str = ""
-    # What became of it.
-    outcome: Appended | YunsongError | None = None
-
-    @property
-    def order_key(self) -> tuple[str, str, str]:
-        """Entries with the same key keep their order."""
-        sender = self.sender
-        if sender.is_contact:
-            return sender.inbox_id, sender.contact_id, sender.identity
-        return self.conversation_id, sender.actor.id, ""
-
-
-@dataclass(frozen=True, slots=True)
-class Appended:
-    """A message that is committed once its batch is."""
-
-    message_id: str
-    conversation_id: str
-    rev: int
-    public_rev: int
-    created_at: dt.datetime
-    duplicate: bool = False
-    message: Message | None = None  # unset for a repetition
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """Entries that this batch could not decide."""
-
-    skipped: list[Entry]  # somebody holds their conversation
-    unknown_inbox: list[Entry]  # their inbox has not been heard of yet
 
 
 async def append(db: Database, entries: Sequence[Entry], *, wait: bool = False) -> Left:
@@ -366,7 +292,7 @@ class _Batch:
         inbox = self.inboxes.get(entry.sender.inbox_id)
         if inbox is None:
             self.left.unknown_inbox.append(entry)
-            entry.outcome = _PENDING
+            entry.outcome = PENDING
             return None
         if inbox.deleted or not inbox.enabled:
             self._refuse(
@@ -551,19 +477,13 @@ class _Batch:
 
     def _skip(self, entry: Entry) -> None:
         self.left.skipped.append(entry)
-        entry.outcome = _PENDING
+        entry.outcome = PENDING
 
     def _settle(self) -> None:
         self.undecided = [entry for entry in self.undecided if entry.outcome is None]
-
-
-_PENDING = Appended("", "", 0, 0, dt.datetime.min.replace(tzinfo=dt.UTC))
 
 
 def _merged_away() -> PermissionDenied:
     return PermissionDenied(
         reason="IDENTITY_VERIFIED", message="this contact has proved who it is; sign in to go on"
     )
-
-
-__all__ = ["Appended", "Entry", "Left", "Sender", "append"]

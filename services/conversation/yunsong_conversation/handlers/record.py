@@ -8,10 +8,11 @@ from yunsong.conversation.v1 import message_pb2
 from yunsong_common.db import Transaction
 from yunsong_common.ids import new_id
 from yunsong_conversation import contents
+from yunsong_conversation.contact_view import contact_change_of
 from yunsong_conversation.domain.changes import Change, MessagePosted
 from yunsong_conversation.domain.conversation import Conversation
 from yunsong_conversation.domain.messages import SYSTEM, Actor, AuthorKind, Message, Visibility
-from yunsong_conversation.protocol import contact_change_of, event_of
+from yunsong_conversation.protocol import event_of
 from yunsong_conversation.repository import conversations, messages
 from yunsong_conversation.segmentation import index_terms
 

@@ -11,7 +11,7 @@ from yunsong_conversation.domain.conversation import Conversation
 from yunsong_conversation.domain.inboxes import Inbox
 from yunsong_conversation.domain.messages import AuthorKind, Message
 from yunsong_conversation.domain.states import Asker, State
-from yunsong_conversation.handlers.append import Entry
+from yunsong_conversation.handlers.entry import Entry
 from yunsong_conversation.handlers.record import Recorder
 from yunsong_conversation.repository import contacts, conversations, projections
 

@@ -11,7 +11,8 @@ from yunsong_common.clock import Clock, SystemClock
 from yunsong_common.db import Database
 from yunsong_common.errors import Aborted, Internal, NotFound, ResourceExhausted, Unavailable, YunsongError
 from yunsong_common.telemetry import Metrics
-from yunsong_conversation.handlers.append import Appended, Entry, Left, append
+from yunsong_conversation.handlers.append import append
+from yunsong_conversation.handlers.entry import Appended, Entry, Left
 
 LOG = logging.getLogger(__name__)
 
