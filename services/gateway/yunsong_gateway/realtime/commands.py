@@ -51,6 +51,7 @@ _STAFF_SEND = frozenset(
 _CONTACT_SEND = frozenset(("conversation_id", "client_id", "content", "reply_to_message_id"))
 _WRITE = "conversation.write"
 _MAX_TOPICS = 200
+_YOUNG = 10  # revisions
 _CODES = {
     3: Kind.INVALID_ARGUMENT,
     4: Kind.DEADLINE_EXCEEDED,
@@ -101,7 +102,7 @@ class Commands:
         entry = self._decode(internal_pb2.AppendEntry(), frame, allowed)
         if not connection.is_contact and not entry.conversation_id:
             raise _wrong("conversation_id", "REQUIRED", "is required")
-        entry.principal = self._signer.sign(connection.principal)
+        entry.principal = connection.signed(self._signer)
         self._appender.append(
             connection.principal.actor_id, entry, lambda outcome: self._sent(connection, ref, outcome)
         )
@@ -124,9 +125,9 @@ class Commands:
             created_at=timestamp(outcome.created_at),
         )
         if connection.is_contact:
-            self._hub.join_soon(
-                connection, ("contact", outcome.conversation_id), max(outcome.public_rev - 1, 0)
-            )
+            # A young conversation is shown from its beginning, an old one that goes on from this message.
+            after = outcome.public_rev - 1 if outcome.public_rev > _YOUNG else 0
+            self._hub.join_soon(connection, ("contact", outcome.conversation_id), after)
 
     async def _subscribe(self, connection: Connection, ref: str, frame: dict[str, Any]) -> None:
         key = topic_key(connection, _text(frame, "topic"), _text(frame, "id"))

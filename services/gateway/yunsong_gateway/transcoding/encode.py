@@ -10,6 +10,7 @@ import base64
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -44,34 +45,24 @@ class Encoders:
         return found
 
     def _compile(self, descriptor: Descriptor) -> ToJson:
-        always: list[tuple[str, ToJson]] = []
-        optional: list[tuple[str, ToJson]] = []
-        members: list[tuple[str, ToJson]] = []
-
-        def write(message: Any) -> dict[str, Any]:
-            out: dict[str, Any] = {name: to_json(getattr(message, name)) for name, to_json in always}
-            for name, to_json in optional:
-                out[name] = to_json(getattr(message, name)) if message.HasField(name) else None
-            for name, to_json in members:
-                if message.HasField(name):
-                    out[name] = to_json(getattr(message, name))
-            return out
-
-        self._compiled[descriptor.full_name] = write  # a recursive type finds itself here
+        writer = _Writer()
+        self._compiled[descriptor.full_name] = writer.write  # a recursive type finds itself here
+        plain: list[str] = []
         for field in descriptor.fields:
             rules = self._contract.rules.get(field.full_name)
             if rules is not None and rules.secret and not self._show_secrets:
                 continue
-            entry = (field.name, self._for_field(field))
-            oneof = field.containing_oneof
-            if oneof is not None and not _is_synthetic(field):
-                members.append(entry)
+            to_json = self._for_field(field)
+            if field.containing_oneof is not None and not _is_synthetic(field):
+                writer.members.append((field.name, to_json))
             elif field.has_presence:
-                optional.append(entry)
+                writer.optional.append((field.name, to_json))
+            elif to_json is _same:
+                plain.append(field.name)
             else:
-                always.append(entry)
-
-        return write
+                writer.always.append((field.name, to_json))
+        writer.read_plain(plain)
+        return writer.write
 
     def _for_field(self, field: FieldDescriptor) -> ToJson:
         if is_map(field):
@@ -93,6 +84,38 @@ class Encoders:
         if field.type == FieldDescriptor.TYPE_BYTES:
             return lambda value: base64.b64encode(value).decode()
         return _same
+
+
+class _Writer:
+    """Writes messages of one type. Plain fields, most of them, are fetched in one call."""
+
+    __slots__ = ("_get", "_names", "always", "members", "optional")
+
+    def __init__(self) -> None:
+        self._names: tuple[str, ...] = ()
+        self._get: Callable[[Any], tuple[Any, ...]] | None = None
+        self.always: list[tuple[str, ToJson]] = []
+        self.optional: list[tuple[str, ToJson]] = []
+        self.members: list[tuple[str, ToJson]] = []
+
+    def read_plain(self, names: list[str]) -> None:
+        if len(names) > 1:  # attrgetter of a single name gives no tuple
+            self._names, self._get = tuple(names), attrgetter(*names)
+        else:
+            self.always += [(name, _same) for name in names]
+
+    def write(self, message: Any) -> dict[str, Any]:
+        get = self._get
+        out = dict(zip(self._names, get(message), strict=True)) if get is not None else {}
+        for name, to_json in self.always:
+            out[name] = to_json(getattr(message, name))
+        has = message.HasField
+        for name, to_json in self.optional:
+            out[name] = to_json(getattr(message, name)) if has(name) else None
+        for name, to_json in self.members:
+            if has(name):
+                out[name] = to_json(getattr(message, name))
+        return out
 
 
 def _same(value: Any) -> Any:
