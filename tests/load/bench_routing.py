@@ -21,6 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.integration.router.rig import QUEUED, Rig, running
+from tests.support.polling import eventually
 from yunsong.conversation.v1 import model_pb2
 from yunsong_common.db import Transaction
 from yunsong_common.ids import new_id
@@ -162,16 +163,15 @@ async def _single(rig: Rig, queue_id: str) -> float:
     """Seconds from a handoff to its accepted assignment."""
     started = time.perf_counter()
     conversation_id = await rig.stand_in.hand_over(queue_id)
-    async with asyncio.timeout(_DEADLINE_S):
-        while conversation_id not in rig.stand_in.assigned_at:
-            await asyncio.sleep(0.001)
+    await eventually(lambda: conversation_id in rig.stand_in.assigned_at, within_s=_DEADLINE_S)
     return rig.stand_in.assigned_at[conversation_id] - started
 
 
 async def _until(rig: Rig, nothing_left: str) -> None:
-    async with asyncio.timeout(_DEADLINE_S):
-        while await _count(rig, nothing_left):
-            await asyncio.sleep(0.02)
+    async def gone() -> bool:
+        return await _count(rig, nothing_left) == 0
+
+    await eventually(gone, within_s=_DEADLINE_S)
 
 
 async def _count(rig: Rig, query: str) -> int:

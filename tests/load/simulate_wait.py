@@ -1,10 +1,10 @@
 """How far the estimated wait is from the wait that comes: a contact centre simulated event by event.
 
-Contacts arrive at random, are held for random times, and are planned with the router's own `plan`; each newcomer who has to wait is told what
-the formula says, computed from what the router knows at that moment: who is online, who is free, how long the last conversations took.
-Then the real wait is compared. Figures, over all scenarios of `SCENARIOS` and for each:
+Contacts arrive at random, are held for random times, and are planned with the router's own `plan`; each newcomer who has to
+wait is told what the formula says, computed from what the router knows at that moment: who is online, who is free, how long
+the last conversations took. Then the real wait is compared. Figures, over all scenarios of `SCENARIOS` and for each:
 
-- `wait_error_median`: median of |told - waited| / max(waited, 30 s); half of the contacts are told something closer than this;
+- `wait_error_median`: median of |told - waited| / max(waited, 30 s); half of the contacts are told something closer;
 - `wait_error_p90`: the same at the 90th percentile;
 - `wait_bias`: mean of (told - waited) / mean of waited: above 0, people wait less than they were told.
 """

@@ -24,9 +24,9 @@ async def test_an_offer_holds_load_and_becomes_an_assignment_when_accepted(world
     queue = await world.queue(requires_accept=True)
     agent = await world.agent(queue, capacity=1)
     conversation, item = await offered(world, queue)
-    assert conversation.assignee_id is None
+    assert not conversation.assignee_id
     assert (await world.agent_now(agent)).load == 1
-    accepted = await world.replica.dispatch.accept(item.id, world.asker(agent))
+    accepted: WorkItem = await world.replica.dispatch.accept(item.id, world.asker(agent))
     assert (accepted.state, conversation.assignee_id) == (ItemState.ASSIGNED, agent)
     assert (await world.agent_now(agent)).load == 1
     assert await world.feed(agent) == [

@@ -49,9 +49,11 @@ class Chaos:
     async def prepare(self) -> None:
         self.queues = [await self.world.queue(priority=10 * n + 10) for n in range(3)]
         for _ in range(6):
-            skills = {"english": self.dice.randint(1, 5)} if self.dice.random() < 0.7 else {}
+            english = self.dice.choice([0, *range(1, 6)])
             members = self.dice.sample(self.queues, 2)
-            self.agents.append(await self.world.agent(*members, capacity=self.dice.randint(1, 4), **skills))
+            self.agents.append(
+                await self.world.agent(*members, capacity=self.dice.randint(1, 4), english=max(1, english))
+            )
 
     async def step(self) -> None:
         """One random thing."""

@@ -90,12 +90,10 @@ async def test_transfer_to_an_agent_and_to_a_queue(postgres_url: str, nats_url: 
 
         async def assigned_to_seller() -> bool:
             async with rig.router.read() as tx:
-                return (
-                    await tx.raw.fetchval(
-                        "SELECT state FROM work_items WHERE conversation_id = $1", conversation_id
-                    )
-                    == "assigned"
+                state = await tx.raw.fetchval(
+                    "SELECT state FROM work_items WHERE conversation_id = $1", conversation_id
                 )
+            return bool(state == "assigned")
 
         await eventually(assigned_to_seller)
         with pytest.raises(FailedPrecondition, match="NOT_ASSIGNEE"):
@@ -131,12 +129,12 @@ async def test_queues_are_configured_by_mask_and_refused_by_reason(postgres_url:
             20,
         )
         second = await make_queue(rig, overflow_queue_id=first.id, required_skills={"english": 3})
+        cycle = router_pb2.UpdateQueueRequest(
+            queue_id=first.id, queue=model_pb2.Queue(overflow_queue_id=second.id)
+        )
+        cycle.update_mask.paths.append("overflow_queue_id")
         with pytest.raises(InvalidArgument, match="OVERFLOW_CYCLE"):
-            request = router_pb2.UpdateQueueRequest(
-                queue_id=first.id, queue=model_pb2.Queue(overflow_queue_id=second.id)
-            )
-            request.update_mask.paths.append("overflow_queue_id")
-            await stub.UpdateQueue(request, metadata=admin)
+            await stub.UpdateQueue(cycle, metadata=admin)
         with pytest.raises(AlreadyExists, match="QUEUE_NAME_TAKEN"):
             await stub.CreateQueue(
                 router_pb2.CreateQueueRequest(queue=model_pb2.Queue(name=first.name)), metadata=admin

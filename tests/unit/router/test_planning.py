@@ -47,10 +47,15 @@ def rules(strategy: RoutingStrategy | None = None, **queues: int) -> dict[str, Q
     """Queues by name and priority."""
     chosen = strategy or LeastLoaded()
     settles = isinstance(chosen, LeastLoaded | LongestIdle | RoundRobin)
-    return {name: QueueRules(name, chosen, priority, settles=settles) for name, priority in (queues or {"q": 50}).items()}
+    return {
+        name: QueueRules(name, chosen, priority, settles=settles)
+        for name, priority in (queues or {"q": 50}).items()
+    }
 
 
-def agent(name: str, *, load: int = 0, capacity: int = 5, queues: str = "q", since: float = 0.0, **skills: int) -> OnlineAgent:
+def agent(
+    name: str, *, load: int = 0, capacity: int = 5, queues: str = "q", since: float = 0.0, **skills: int
+) -> OnlineAgent:
     return OnlineAgent(name, frozenset(queues.split()), skills, load, capacity, since)
 
 
@@ -112,7 +117,9 @@ def test_an_item_does_not_wait_for_a_last_agent_who_is_not_there() -> None:
 
 def test_a_required_agent_gets_it_outside_of_queue_and_skills() -> None:
     waiting = item("i", required_agent_id="other", skills=(("english", 5),))
-    assert given_to(plan([waiting], [agent("free", english=5), agent("other", queues="")], rules(), NOW)) == {"i": "other"}
+    assert given_to(plan([waiting], [agent("free", english=5), agent("other", queues="")], rules(), NOW)) == {
+        "i": "other"
+    }
     assert given_to(plan([waiting], [agent("free", english=5)], rules(), NOW)) == {}
 
 
@@ -161,7 +168,7 @@ item_lists = st.lists(
         priority=st.integers(1, 4),
         at_head=st.booleans(),
         weight=st.integers(1, 3),
-        skills=levels.map(lambda l: tuple(sorted(l.items()))),
+        skills=levels.map(lambda asked: tuple(sorted(asked.items()))),
         required_agent_id=st.none() | st.sampled_from(AGENTS),
         preferred_agent_id=st.none() | st.sampled_from(AGENTS),
         prefer_until=st.sampled_from((0.0, NOW + 60)),
@@ -170,21 +177,23 @@ item_lists = st.lists(
     max_size=20,
     unique_by=lambda i: i.id,
 )
-any_rules = st.fixed_dictionaries(
-    {
-        name: st.tuples(
-            st.sampled_from([LeastLoaded(), LongestIdle(), RoundRobin(), FullestFirst(), BySkillSurplus()]), st.integers(1, 3)
-        ).map(lambda pair, name=name: QueueRules(name, pair[0], pair[1], settles=False))
-        for name in QUEUES
-    }
-)
+
+
+def _any_rules_of(name: str) -> st.SearchStrategy[QueueRules]:
+    chosen = st.sampled_from([LeastLoaded(), LongestIdle(), RoundRobin(), FullestFirst(), BySkillSurplus()])
+    return st.builds(QueueRules, st.just(name), chosen, st.integers(1, 3), settles=st.just(False))
+
+
+any_rules = st.fixed_dictionaries({name: _any_rules_of(name) for name in QUEUES})
 
 
 def eligible(agent: OnlineAgent, item: WaitingItem) -> bool:
     """Told again, in the words of the design: online, skills, load + weight within capacity."""
     if item.required_agent_id is not None:
         return agent.id == item.required_agent_id
-    return item.queue_id in agent.queue_ids and agent.id not in item.excluded and agent.has_skills(item.skills)
+    return (
+        item.queue_id in agent.queue_ids and agent.id not in item.excluded and agent.has_skills(item.skills)
+    )
 
 
 @settings(max_examples=400, deadline=None)
@@ -212,7 +221,12 @@ def test_nobody_is_above_capacity_and_nothing_waits_for_somebody_who_is_free(
         if left.id in given_to(placed):
             continue
         preferred = by_id.get(left.preferred_agent_id or "")
-        if left.required_agent_id is None and preferred is not None and left.prefer_until > NOW and could_serve(preferred, left):
+        if (
+            left.required_agent_id is None
+            and preferred is not None
+            and left.prefer_until > NOW
+            and could_serve(preferred, left)
+        ):
             assert preferred.room < left.weight  # it waits for its last agent, who is there and full
             continue
         assert not [a.id for a in agents if eligible(a, left) and a.load + left.weight <= a.capacity]

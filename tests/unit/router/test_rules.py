@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from yunsong_router.domain.groups import overflow_cycle, routing_groups
 from yunsong_router.domain.skills import RelaxationStep, next_step_after, required_now
-from yunsong_router.domain.waiting import Pace, estimated_wait_s
+from yunsong_router.domain.waiting import QueueLoad, line_of
 
 STEPS = (RelaxationStep(30, 1), RelaxationStep(60, 2), RelaxationStep(120, drop_skills=True))
 
@@ -45,16 +45,40 @@ def test_overflow_must_end_somewhere() -> None:
     assert overflow_cycle("a", {"a": "a"}) == ["a", "a"]
 
 
+def load(name: str, **values: int) -> QueueLoad:
+    known = {
+        "priority": 50,
+        "waiting": 0,
+        "active": 10,
+        "slots": 10,
+        "free_slots": 0,
+        "handling_s": 300,
+        "samples": 50,
+    }
+    return QueueLoad(name, **{**known, **values})
+
+
 def test_nobody_waits_for_a_free_slot() -> None:
-    assert estimated_wait_s(2, Pace(slots=10, free_slots=3, handling_s=300, samples=0)) == 0
+    line = line_of(load("q", free_slots=3, samples=0), [load("q", free_slots=3, samples=0)], {("q", "q"): 10})
+    assert line.estimate_s(3) == 0
 
 
 def test_the_wait_is_the_departures_that_are_needed_times_their_interval() -> None:
-    pace = Pace(slots=10, free_slots=0, handling_s=300, samples=50)
-    assert estimated_wait_s(0, pace) == 30
-    assert estimated_wait_s(9, pace) == 300
+    queue = load("q", waiting=9)
+    line = line_of(queue, [queue], {("q", "q"): 10})
+    assert [line.estimate_s(position) for position in (1, 10)] == [30, 300]
+
+
+def test_those_who_go_first_count_and_take_their_share_of_what_comes_free() -> None:
+    queue, first = load("q", active=5), load("first", priority=10, waiting=4, active=5)
+    shared = dict.fromkeys([("q", "q"), ("q", "first"), ("first", "q"), ("first", "first")], 10)
+    assert (
+        line_of(queue, [queue, first], shared).estimate_s(1) == 300
+    )  # 5 departures, every second one is theirs
+    assert line_of(first, [queue, first], shared).estimate_s(1) == 30
 
 
 def test_without_history_or_staff_nothing_is_said() -> None:
-    assert estimated_wait_s(5, Pace(slots=10, free_slots=0, handling_s=300, samples=4)) is None
-    assert estimated_wait_s(5, Pace(slots=0, free_slots=0, handling_s=300, samples=50)) is None
+    unknown, unstaffed = load("q", samples=4), load("q", slots=0, active=0)
+    assert line_of(unknown, [unknown], {("q", "q"): 10}).estimate_s(5) is None
+    assert line_of(unstaffed, [unstaffed], {}).estimate_s(5) is None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from yunsong.router.v1 import events_pb2
 from yunsong_common.db import Transaction
 from yunsong_router.domain.model import ItemState
-from yunsong_router.domain.waiting import Pace, estimated_wait_s
+from yunsong_router.domain.waiting import Line, QueueLoad, line_of
 from yunsong_router.handlers.measures import Measures
 from yunsong_router.repository import board, handlings, items
 from yunsong_router.repository.board import Numbers
@@ -25,19 +25,19 @@ class QueueView:
     """One queue in numbers, with what an estimate needs."""
 
     numbers: Numbers
-    before: int  # items of queues that go first and share agents
-    pace: Pace
-
-    def estimate(self, position: int) -> int | None:
-        """Seconds to wait at a position, 1 = next."""
-        return estimated_wait_s(self.before + position - 1, self.pace)
+    line: Line
 
 
 async def look(tx: Transaction) -> dict[str, QueueView]:
     """All queues, by name."""
-    all_numbers = await board.numbers(tx)
-    means = await handlings.means(tx, [numbers.queue_id for numbers in all_numbers])
-    return {numbers.queue_id: _view(numbers, all_numbers, means) for numbers in all_numbers}
+    found = await board.numbers(tx)
+    means = await handlings.means(tx, [numbers.queue_id for numbers in found])
+    shared = await board.shared_slots(tx)
+    groups: dict[str, list[QueueLoad]] = {}
+    for numbers in found:
+        groups.setdefault(numbers.group_id, []).append(_load(numbers, *means.get(numbers.queue_id, (0.0, 0))))
+    lines = {load.id: line_of(load, group, shared) for group in groups.values() for load in group}
+    return {numbers.queue_id: QueueView(numbers, lines[numbers.queue_id]) for numbers in found}
 
 
 def proto(view: QueueView, now: dt.datetime) -> events_pb2.QueueBoard:
@@ -52,7 +52,7 @@ def proto(view: QueueView, now: dt.datetime) -> events_pb2.QueueBoard:
         active=numbers.active,
         agents_online=numbers.online,
         agents_free=numbers.free,
-        estimated_wait_s=view.estimate(numbers.waiting + 1) or 0,
+        estimated_wait_s=view.line.estimate_s(numbers.waiting + 1) or 0,
         open=numbers.open,
         rev=numbers.rev,
     )
@@ -125,7 +125,7 @@ class Boards:
 
 
 def _position(conversation_id: str, place: int, view: QueueView) -> events_pb2.QueuePosition:
-    estimate = view.estimate(place)
+    estimate = view.line.estimate_s(place)
     return events_pb2.QueuePosition(
         conversation_id=conversation_id,
         position=place,
@@ -135,16 +135,17 @@ def _position(conversation_id: str, place: int, view: QueueView) -> events_pb2.Q
     )
 
 
-def _view(
-    numbers: Numbers, everybody: Iterable[Numbers], means: Mapping[str, tuple[float, int]]
-) -> QueueView:
-    mean, samples = means.get(numbers.queue_id, (0.0, 0))
-    before = sum(
-        other.waiting
-        for other in everybody
-        if other.group_id == numbers.group_id and other.priority < numbers.priority
+def _load(numbers: Numbers, handling_s: float, samples: int) -> QueueLoad:
+    return QueueLoad(
+        id=numbers.queue_id,
+        priority=numbers.priority,
+        waiting=numbers.waiting,
+        active=numbers.active,
+        slots=numbers.slots,
+        free_slots=numbers.free_slots,
+        handling_s=handling_s,
+        samples=samples,
     )
-    return QueueView(numbers, before, Pace(numbers.slots, numbers.free_slots, mean, samples))
 
 
 def _fingerprint(view: QueueView) -> tuple[object, ...]:

@@ -50,6 +50,16 @@ async def numbers(tx: Transaction) -> list[Numbers]:
     return [Numbers(**dict(row.items())) for row in rows]
 
 
+async def shared_slots(tx: Transaction) -> dict[tuple[str, str], int]:
+    """For each pair of queues the slots of the online agents who serve both."""
+    rows = await tx.raw.fetch(
+        "SELECT m.queue_id::text AS one, n.queue_id::text AS other, sum(a.capacity)::int AS slots FROM queue_members m "
+        "JOIN queue_members n ON n.agent_id = m.agent_id JOIN agents a ON a.id = m.agent_id "
+        "WHERE a.enabled AND a.connected AND a.presence = 'online' GROUP BY m.queue_id, n.queue_id"
+    )
+    return {(row["one"], row["other"]): row["slots"] for row in rows}
+
+
 async def totals(tx: Transaction) -> tuple[int, int, int]:
     """Load and capacity of the agents who take work, and how many items wait for want of any queue."""
     row = await tx.raw.fetchrow(
