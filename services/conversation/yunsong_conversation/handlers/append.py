@@ -17,7 +17,6 @@ from yunsong_common.errors import (
     AlreadyExists,
     FailedPrecondition,
     InvalidArgument,
-    PermissionDenied,
     YunsongError,
 )
 from yunsong_common.ids import new_id
@@ -26,17 +25,15 @@ from yunsong_conversation.domain.access import (
     check_answer,
     check_read,
     check_whisper,
-    unknown_conversation,
 )
-from yunsong_conversation.domain.contacts import SEEN_EVERY, blocked_contact, unknown_contact
+from yunsong_conversation.domain.contacts import SEEN_EVERY, blocked_contact
 from yunsong_conversation.domain.conversation import Conversation
-from yunsong_conversation.domain.inboxes import Inbox
 from yunsong_conversation.domain.messages import Actor, AuthorKind, Message, Visibility
 from yunsong_conversation.domain.states import Asker, State
-from yunsong_conversation.handlers.entry import PENDING, Appended, Entry, Left
-from yunsong_conversation.handlers.identify import identify
+from yunsong_conversation.handlers.entry import Appended, Entry, Left
+from yunsong_conversation.handlers.placing import Placing
 from yunsong_conversation.handlers.record import Recorder
-from yunsong_conversation.repository import contacts, conversations, messages, projections
+from yunsong_conversation.repository import contacts, messages, projections
 
 
 async def append(db: Database, entries: Sequence[Entry], *, wait: bool = False) -> Left:
@@ -87,117 +84,27 @@ async def _append(db: Database, entries: Sequence[Entry], *, wait: bool) -> Left
         return await batch.run()
 
 
-class _Batch:
+class _Batch(Placing):
+    """Placed entries, and what is done with them."""
+
     def __init__(self, tx: Transaction, entries: Sequence[Entry], now: dt.datetime, *, wait: bool) -> None:
-        self.tx = tx
-        self.entries = entries
-        self.now = now
-        self.wait = wait
+        super().__init__(tx, entries, now, wait=wait)
         self.recorder = Recorder(tx)
-        self.left = Left([], [])
-        self.undecided = list(entries)
-        self.contact_of: dict[Entry, str] = {}
-        self.routes: dict[tuple[str, str], contacts.Route] = {}
-        self.inboxes: dict[str, Inbox] = {}
-        self.held: dict[str, Conversation] = {}
-        self.created: dict[tuple[str, str], Conversation] = {}
         self.seen: set[str] = set()
         self._in_batch: dict[tuple[str, str, str, int], messages.Stored] = {}
 
     async def run(self) -> Left:
-        await self._identify()
-        targets = await self._route()
-        await self._lock(targets)
+        await self.place()
         await self._drop_repetitions()
         await self._queues_of_staff()
-        await self._begin_conversations(targets)
-        await self._check_replies(targets)
+        await self.begin()
+        await self._check_replies()
         for entry in self.undecided:
-            self._apply(entry, targets)
+            self._apply(entry)
         await self.recorder.write()
         if self.seen:
             await contacts.seen(self.tx, self.seen, self.now)
         return self.left
-
-    # -- where each goes
-
-    async def _identify(self) -> None:
-        """Contacts of messages from outside channels, found or created."""
-        outside = [entry for entry in self.undecided if entry.sender.identity]
-        for entry in self.undecided:
-            if entry.sender.contact_id:
-                self.contact_of[entry] = entry.sender.contact_id
-        if outside:
-            found = await identify(self.tx, [entry.sender for entry in outside], self.now)
-            for entry, contact in zip(outside, found, strict=True):
-                if isinstance(contact, YunsongError):
-                    self._refuse(entry, contact)
-                elif contact is None:
-                    self._skip(entry)
-                else:
-                    self.contact_of[entry] = contact
-        self._settle()
-
-    async def _route(self) -> dict[Entry, str]:
-        """The conversation of each entry; empty where one has to begin."""
-        targets: dict[Entry, str] = {}
-        pairs: dict[tuple[str, str], None] = {}
-        for entry in self.undecided:
-            if entry.sender.is_contact:
-                pairs[entry.sender.inbox_id, self.contact_of[entry]] = None
-            else:
-                targets[entry] = entry.conversation_id
-        if not pairs:
-            return targets
-        self.routes = await contacts.routes(self.tx, list(pairs))
-        strays: list[Entry] = []
-        for entry in self.undecided:
-            if not entry.sender.is_contact:
-                continue
-            route = self.routes.get((entry.sender.inbox_id, self.contact_of[entry]))
-            if route is None:
-                self._refuse(entry, unknown_contact(self.contact_of[entry]))
-            elif route.blocked:
-                self._refuse(entry, blocked_contact())
-            elif route.proved_only and not entry.sender.verified:
-                self._refuse(entry, _merged_away())
-            else:
-                self.contact_of[entry] = route.contact_id
-                targets[entry] = route.conversation_id
-                if entry.conversation_id and entry.conversation_id != route.conversation_id:
-                    strays.append(entry)
-        if strays:
-            await self._check_strays(strays)
-        self._settle()
-        return targets
-
-    async def _check_strays(self, strays: list[Entry]) -> None:
-        """A contact may name an older conversation of its own, never another's."""
-        own = await self.tx.raw.fetch(
-            "SELECT id, inbox_id, contact_id FROM conversations WHERE id = ANY($1::uuid[])",
-            [entry.conversation_id for entry in strays],
-        )
-        owner = {str(row["id"]): (str(row["inbox_id"]), str(row["contact_id"])) for row in own}
-        for entry in strays:
-            if owner.get(entry.conversation_id) != (entry.sender.inbox_id, self.contact_of[entry]):
-                self._refuse(entry, unknown_conversation(entry.conversation_id))
-
-    async def _lock(self, targets: dict[Entry, str]) -> None:
-        wanted = {targets[entry] for entry in self.undecided if targets[entry]}
-        if not wanted:
-            return
-        self.held = await conversations.lock_many(self.tx, wanted, wait=self.wait)
-        missing = wanted - self.held.keys()
-        if not missing:
-            return
-        taken = await conversations.existing(self.tx, missing)
-        for entry in self.undecided:
-            target = targets[entry]
-            if target in taken:
-                self._skip(entry)
-            elif target in missing:
-                self._refuse(entry, unknown_conversation(target))
-        self._settle()
 
     # -- repetitions
 
@@ -218,7 +125,7 @@ class _Batch:
             for pair, stored in (await messages.inbound_repetitions(self.tx, list(outside))).items():
                 for entry in outside[pair]:
                     self._repeat(entry, stored)
-        self._settle()
+        self.settle()
 
     def _key(self, entry: Entry) -> messages.Key:
         # A contact's repetition is found wherever it was written: its conversation may have been closed meanwhile.
@@ -230,7 +137,7 @@ class _Batch:
     def _repeat(self, entry: Entry, stored: messages.Stored) -> None:
         # What a channel sends again may differ in form; its id alone says that it is the same.
         if entry.client_id and stored.digest != entry.digest:
-            self._refuse(
+            self.refuse(
                 entry,
                 AlreadyExists(
                     reason="CLIENT_ID_REUSED",
@@ -245,78 +152,6 @@ class _Batch:
             stored.public_rev,
             stored.created_at,
             duplicate=True,
-        )
-
-    # -- conversations that begin
-
-    async def _begin_conversations(self, targets: dict[Entry, str]) -> None:
-        needed = {
-            entry.sender.inbox_id
-            for entry in self.undecided
-            if entry.sender.is_contact and not (targets[entry] and self.held[targets[entry]].open)
-        }
-        if not needed:
-            return
-        self.inboxes = await projections.inboxes(self.tx, needed)
-        fresh: dict[tuple[str, str], Conversation] = {}
-        for entry in self.undecided:
-            if not entry.sender.is_contact or (targets[entry] and self._goes_on(self.held[targets[entry]])):
-                continue
-            pair = entry.sender.inbox_id, self.contact_of[entry]
-            if pair not in fresh and (inbox := self._inbox(entry)) is not None:
-                fresh[pair] = self._conversation(entry, inbox)
-        self._settle()
-        if not fresh:
-            return
-        stored = await conversations.insert_new(self.tx, list(fresh.values()))
-        for pair, conversation in fresh.items():
-            if conversation.id in stored:
-                self.created[pair] = conversation
-        for entry in self.undecided:
-            pair = entry.sender.inbox_id, self.contact_of.get(entry, "")
-            if pair in fresh:
-                if pair in self.created:
-                    targets[entry] = self.created[pair].id
-                    self.held[targets[entry]] = self.created[pair]
-                else:
-                    self._skip(entry)
-        self._settle()
-
-    def _goes_on(self, conversation: Conversation) -> bool:
-        inbox = self.inboxes.get(conversation.inbox_id)
-        return conversation.open or (
-            inbox is not None and conversation.reopens(inbox.reopen_window_s, self.now)
-        )
-
-    def _inbox(self, entry: Entry) -> Inbox | None:
-        inbox = self.inboxes.get(entry.sender.inbox_id)
-        if inbox is None:
-            self.left.unknown_inbox.append(entry)
-            entry.outcome = PENDING
-            return None
-        if inbox.deleted or not inbox.enabled:
-            self._refuse(
-                entry, FailedPrecondition(reason="INBOX_DISABLED", message="this inbox takes no messages")
-            )
-            return None
-        return inbox
-
-    def _conversation(self, entry: Entry, inbox: Inbox) -> Conversation:
-        contact_id = self.contact_of[entry]
-        route = self.routes.get((inbox.id, contact_id))
-        return Conversation(
-            id=new_id(),
-            inbox_id=inbox.id,
-            channel=inbox.channel,
-            contact_id=contact_id,
-            contact_name=route.contact_name if route else entry.sender.contact_name,
-            created_at=self.now,
-            last_message_at=self.now,
-            state=inbox.first_state,
-            queue_id=inbox.queue_id,
-            required_skills=dict(inbox.required_skills),
-            locale=(route.locale if route else "") or entry.sender.locale,
-            contact_seen_at=self.now,
         )
 
     # -- who may, and what follows
@@ -335,27 +170,27 @@ class _Batch:
             if viewer is not None and viewer.actor.id in queues:
                 entry.sender.viewer = Viewer(viewer.actor, viewer.permissions, queues[viewer.actor.id])
 
-    async def _check_replies(self, targets: dict[Entry, str]) -> None:
+    async def _check_replies(self) -> None:
         replying = [entry for entry in self.undecided if entry.reply_to]
         if not replying:
             return
-        found = await messages.replies(self.tx, [(targets[entry], entry.reply_to) for entry in replying])
+        found = await messages.replies(self.tx, [(self.targets[entry], entry.reply_to) for entry in replying])
         for entry in replying:
-            public = found.get((targets[entry], entry.reply_to))
+            public = found.get((self.targets[entry], entry.reply_to))
             if public is None or (entry.sender.is_contact and not public):
-                self._refuse(
+                self.refuse(
                     entry,
                     InvalidArgument(
                         reason="REPLY_UNKNOWN",
                         message=f"the conversation has no message {entry.reply_to} to reply to",
                     ),
                 )
-        self._settle()
+        self.settle()
 
-    def _apply(self, entry: Entry, targets: dict[Entry, str]) -> None:
+    def _apply(self, entry: Entry) -> None:
         if entry.outcome is not None:
             return
-        conversation = self.held[targets[entry]]
+        conversation = self.held[self.targets[entry]]
         token = telemetry.set_traceparent(entry.traceparent)
         try:
             if (repeated := self._in_batch.get(self._batch_key(entry, conversation))) is not None:
@@ -364,7 +199,7 @@ class _Batch:
             self._check(entry, conversation)
             self._post(entry, conversation)
         except YunsongError as refusal:
-            self._refuse(entry, refusal)
+            self.refuse(entry, refusal)
         finally:
             telemetry.reset_traceparent(token)
 
@@ -471,19 +306,3 @@ class _Batch:
             return entry.external_id, sender.inbox_id, "", 0
         author = conversation.contact_id if sender.is_contact else sender.actor.id
         return entry.client_id, conversation.id, author, int(sender.actor.kind)
-
-    def _refuse(self, entry: Entry, error: YunsongError) -> None:
-        entry.outcome = error
-
-    def _skip(self, entry: Entry) -> None:
-        self.left.skipped.append(entry)
-        entry.outcome = PENDING
-
-    def _settle(self) -> None:
-        self.undecided = [entry for entry in self.undecided if entry.outcome is None]
-
-
-def _merged_away() -> PermissionDenied:
-    return PermissionDenied(
-        reason="IDENTITY_VERIFIED", message="this contact has proved who it is; sign in to go on"
-    )
