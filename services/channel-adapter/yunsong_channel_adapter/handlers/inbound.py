@@ -155,11 +155,19 @@ class Inbound:
         outcome = "duplicate" if result.duplicate else "stored"
         self.metrics.counter("yunsong_channel_inbound_total", inbox.channel, outcome).inc()
 
+        await self._remember(inbox, result.conversation_id, entry.identity)
+        return result
+
+    async def _remember(self, inbox: Inbox, conversation_id: str, identity: str) -> None:
+        # Nearly always the same person wrote before, and a read locks nothing.
+        async with self.database.read() as tx:
+            if await lanes.identity_of(tx, conversation_id) == identity:
+                return
+
         async def work(tx: Transaction) -> None:
-            await lanes.remember_identity(tx, result.conversation_id, inbox.id, entry.identity)
+            await lanes.remember_identity(tx, conversation_id, inbox.id, identity)
 
         await self.database.run(work)
-        return result
 
     async def _take_receipt(
         self,

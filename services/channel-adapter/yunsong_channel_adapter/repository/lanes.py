@@ -121,6 +121,12 @@ async def learn(tx: Transaction, lane: Lane, *, identity: str, seen_rev: int) ->
     )  # fmt: skip
 
 
+async def identity_of(tx: Transaction, conversation_id: str) -> str:
+    """Who gets a conversation's answers; empty when that is not known here yet."""
+    found = await tx.raw.fetchval("SELECT identity FROM lanes WHERE conversation_id = $1", conversation_id)
+    return found or ""
+
+
 async def remember_identity(tx: Transaction, conversation_id: str, inbox_id: str, identity: str) -> None:
     """Keeps who wrote in a conversation last: that is who gets the answers."""
     await tx.raw.execute(
