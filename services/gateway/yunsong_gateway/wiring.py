@@ -44,7 +44,7 @@ from yunsong_gateway.subscriptions import agents_of_users
 from yunsong_gateway.tables import SCHEMA
 from yunsong_gateway.transcoding.catalogue import Catalogue
 from yunsong_gateway.transcoding.transcoder import Transcoder
-from yunsong_gateway.upkeep import Upkeep
+from yunsong_gateway.upkeep import SessionWatch, Upkeep
 from yunsong_gateway.webhooks.inbound import ChannelWebhooks
 from yunsong_gateway.webhooks.sender import WebhookSender
 
@@ -172,6 +172,7 @@ def build(settings: GatewaySettings, registries: Registries) -> Service:
             wheel.run,
             lease.run,
             sender.run,
+            SessionWatch(database, hub).run,
             Upkeep(database, audit_days=settings.audit_days).run,
         ],
         http=app,

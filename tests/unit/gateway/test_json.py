@@ -81,6 +81,10 @@ def test_every_violation_at_once(contract: Learned) -> None:
     }
 
 
+def test_an_entry_is_never_the_empty_text(contract: Learned) -> None:
+    assert decode(contract, {"name": "ab", "tags": [""]})[1] == [("tags[0]", "PATTERN")]
+
+
 def test_what_is_written_is_read_again(contract: Learned) -> None:
     value = {
         "name": "松树",

@@ -73,6 +73,12 @@ def test_a_mask_says_what_is_required(bindings: dict[str, Binding]) -> None:
     with pytest.raises(InvalidArgument) as refused:
         update.request(parts, [], {"thing": {"small": 1}, "update_mask": "small,name"}, True)
     assert [one.field for one in refused.value.violations] == ["thing.name"]
+    with pytest.raises(InvalidArgument) as refused:
+        update.request(parts, [], {"thing": {"name": "ab"}, "update_mask": "name,id,colour"}, True)
+    assert [one.description for one in refused.value.violations] == [
+        "id cannot be changed",
+        "colour cannot be changed",
+    ]
     with pytest.raises(InvalidArgument):
         update.request(parts, [], None, False)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -167,6 +168,15 @@ async def live(tx: Transaction, user_id: str) -> list[Session]:
 def _session(row: Any) -> Session:
     values = dict(row)
     return Session(**{**values, "id": str(values["id"]), "user_id": str(values["user_id"])})
+
+
+async def ended_among(tx: Transaction, session_ids: Collection[str]) -> set[str]:
+    """Those of these sessions and API keys that have ended."""
+    rows = await tx.raw.fetch(
+        "SELECT id FROM sessions WHERE id = ANY ($1) AND ended_at IS NULL UNION ALL SELECT id FROM api_keys WHERE id = ANY ($1)",
+        [UUID(one) for one in session_ids],
+    )
+    return set(session_ids) - {str(row["id"]) for row in rows}
 
 
 async def prune(tx: Transaction, *, keep: dt.timedelta) -> None:

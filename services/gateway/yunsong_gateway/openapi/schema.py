@@ -115,7 +115,10 @@ class Schemas:
             if rules.max_items:
                 schema["maxProperties"] = rules.max_items
         elif is_repeated(field):
-            schema = {"type": "array", "items": self._value(field, rules, contract, is_input=is_input)}
+            entry = options_pb2.FieldRules()
+            entry.CopyFrom(rules)
+            entry.required = bool(rules.format or rules.pattern)  # an entry that is there is not "not set"
+            schema = {"type": "array", "items": self._value(field, entry, contract, is_input=is_input)}
             if rules.max_items:
                 schema["maxItems"] = rules.max_items
             if rules.min_items or (rules.required and is_input):

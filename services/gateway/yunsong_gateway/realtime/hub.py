@@ -117,6 +117,16 @@ class Hub:
                     closed += 1
         return closed
 
+    def sessions(self) -> set[str]:
+        """The sessions of staff and API keys that sockets here live on."""
+        return {one.principal.session_id for one in self.connections if not one.is_contact}
+
+    def close_sessions(self, ended: set[str]) -> None:
+        """Closes the sockets of sessions whose end was not heard."""
+        for connection in list(self.connections):
+            if connection.principal.session_id in ended:
+                connection.close(CloseCode.UNAUTHENTICATED, "the session has ended")
+
     def on_sign_out(self, listener: Callable[[str], None]) -> None:
         """Calls `listener` with the id of a member of staff who ended a session."""
         self._sign_out_listeners.append(listener)

@@ -17,6 +17,7 @@ from yunsong_gateway.transcoding import enums
 from yunsong_gateway.transcoding.decode import Decoders, PathText
 from yunsong_gateway.transcoding.encode import Encoders, ToJson
 from yunsong_gateway.transcoding.reflection import Learned
+from yunsong_gateway.transcoding.scalars import message_type_of
 from yunsong_gateway.transcoding.template import Template
 from yunsong_gateway.transcoding.wellknown import Text
 
@@ -60,7 +61,7 @@ class Binding:
         tree, problems = self._tree(parts, query, body, body_given)
         message = self.request_type()
         violations = self.decoders.decode(message, tree, partial=self._partial(tree))
-        violations = [*problems, *violations]
+        violations = [*problems, *violations, *self._mask_violations(message)]
         if violations:
             raise InvalidArgument(
                 reason="INVALID_REQUEST",
@@ -108,6 +109,20 @@ class Binding:
             paths = [name for name in holder if name != "update_mask" and name not in bound]
             if paths:
                 tree["update_mask"] = ",".join(paths)
+
+    def _mask_violations(self, message: Any) -> Iterator[Violation]:
+        """A mask names fields that exist and that a caller may set."""
+        if self.mask_scope is None:
+            return
+        scope = self.method.input_type
+        if self.mask_scope:
+            scope = message_type_of(scope.fields_by_name[self.mask_scope])
+        for path in message.update_mask.paths:
+            field = scope.fields_by_name.get(path.partition(".")[0])
+            if field is None or self.decoders.rules_of(field).output_only:
+                yield Violation(
+                    field="update_mask", reason="UNKNOWN_FIELD", description=f"{path[:60]} cannot be changed"
+                )
 
     def _partial(self, tree: Any) -> tuple[str, frozenset[str]] | None:
         if not self.mask_scope or type(tree) is not dict:

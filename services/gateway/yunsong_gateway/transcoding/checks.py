@@ -61,8 +61,8 @@ FORMATS: dict[int, tuple[Callable[[str], object], str]] = {
 }
 
 
-def text_check(rules: options_pb2.FieldRules) -> Check | None:
-    """Length, format and pattern of a text. The empty text is "not set": only `required` refuses it."""
+def text_check(rules: options_pb2.FieldRules, *, is_entry: bool = False) -> Check | None:
+    """Length, format and pattern of a text. The empty text is "not set": only `required` refuses it, but an entry is set."""
     low, high = rules.min_length, rules.max_length
     form = FORMATS.get(rules.format)
     pattern = re2.compile(rules.pattern) if rules.pattern else None
@@ -70,7 +70,7 @@ def text_check(rules: options_pb2.FieldRules) -> Check | None:
         return None
 
     def check(text: str) -> Problem | None:
-        if not text:
+        if not text and not is_entry:
             return None
         if low and len(text) < low:
             return "TOO_SHORT", f"holds {len(text)} characters; at least {low} are needed"

@@ -272,7 +272,7 @@ def _entry_reader(
 
         return read_well_known
     convert = _converter(field)
-    check = _check(field, rules)
+    check = _check(field, rules, is_entry=True)
 
     def read_scalar(target: Any, entry: Any, path: str, report: Report, depth: int) -> None:
         try:
@@ -333,7 +333,7 @@ def _map_value_reader(
 
         return read_message
     convert = _converter(field)
-    check = _check(field, rules)
+    check = _check(field, rules, is_entry=True)
 
     def read_scalar(target: Any, key: Any, entry: Any, path: str, report: Report, depth: int) -> None:
         try:
@@ -360,9 +360,11 @@ def _count_is_wrong(count: int, rules: options_pb2.FieldRules, path: str, report
     return False
 
 
-def _check(field: FieldDescriptor, rules: options_pb2.FieldRules) -> checks.Check | None:
+def _check(
+    field: FieldDescriptor, rules: options_pb2.FieldRules, *, is_entry: bool = False
+) -> checks.Check | None:
     if field.type == FieldDescriptor.TYPE_STRING:
-        return checks.text_check(rules)
+        return checks.text_check(rules, is_entry=is_entry)
     if field.type == FieldDescriptor.TYPE_BYTES:
         return checks.bytes_check(rules)
     if field.type in INT_BOUNDS or field.type in FLOAT_TYPES:
