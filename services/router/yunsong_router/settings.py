@@ -25,7 +25,7 @@ class RouterSettings(ServiceSettings):
     # Work that waits for one agent falls back to the queue when the agent takes no work for so long.
     required_agent_patience_s: float = Field(default=300.0, ge=0, le=86400)
     # How often timers are looked at; offers, relaxation, opening hours and promises are that exact.
-    tick_s: float = Field(default=0.5, gt=0, le=10)
+    tick_s: float = Field(default=1.0, gt=0, le=10)
     # How often boards and queue positions are looked at.
     board_s: float = Field(default=1.0, gt=0, le=60)
     # How many assignments one transaction makes at most.

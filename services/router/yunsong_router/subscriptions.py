@@ -59,7 +59,9 @@ def subscriptions(database: Database, policy: Policy) -> list[Subscription[Any]]
         )
 
     async def on_contact_erased(event: events_pb2.ContactErased, _meta: EventMeta) -> None:
-        await database.run(lambda tx: items.forget_contact(tx, event.contact_id, event.conversation_ids))
+        await database.run(
+            lambda tx: items.forget_contact(tx, event.contact_id, list(event.conversation_ids))
+        )
 
     async def on_messages(tx: Transaction, deliveries: Sequence[Delivery[events_pb2.MessagePosted]]) -> None:
         answers = [answer for delivery in deliveries if (answer := answer_of(delivery.event)) is not None]

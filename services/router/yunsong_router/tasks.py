@@ -100,12 +100,12 @@ class PlanningTask:
 
 @dataclass(slots=True)
 class TimerTask:
-    """Looks at everything that can fall due, several times a second."""
+    """Looks at everything that can fall due, every `tick_s` seconds."""
 
     database: Database
     policy: Policy
     clock: Clock
-    tick_s: float = 0.5
+    tick_s: float = 1.0
 
     async def run(self) -> None:
         """Works until cancelled."""

@@ -131,7 +131,7 @@ async def _new(tx: Transaction, fact: Fact) -> WorkItem:
         epoch=-1,
         conversation_rev=0,
         priority=fact.priority,
-        weight=await items.weight_of(tx, fact.channel),
+        weight=1,
         channel=fact.channel,
         contact_id=fact.contact_id,
         contact_name=fact.contact_name,
@@ -204,6 +204,7 @@ async def _given(tx: Transaction, item: WorkItem, fact: Fact) -> None:
     if agent_id not in (item.agent_id, item.next_agent_id):
         entries, freed = await transitions.free(tx, item, fact.reason)
         item.queue_id, item.agent_id = fact.queue_id or item.queue_id, agent_id
+        item.weight = await items.weight_of(tx, fact.channel)
         item.state, item.assignment_id = ItemState.ASSIGNING, None
         await items.save(tx, item)
         await feed.write(tx, entries)

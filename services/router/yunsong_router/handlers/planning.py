@@ -27,6 +27,8 @@ _SHORT_PAGE = 100
 _LONGEST_PAGE = 4000
 # A strategy of a plugin has so long for one page.
 _PLUGIN_S = 1.0
+# These do not ask whose turn it is, so a plan need not write their queues' rows.
+_WITHOUT_TURNS = ("least_loaded", "longest_idle")
 # So few intents are run by who planned them, without being read back; more are read by whoever has room.
 _HAND_OVER = 64
 
@@ -153,7 +155,7 @@ async def _write_kept(
     await planning.write_turns(
         tx,
         {p.agent_id: now + dt.timedelta(microseconds=index) for index, p in enumerate(kept)},
-        {p.queue_id: p.agent_id for p in kept},
+        {p.queue_id: p.agent_id for p in kept if by_id[p.queue_id].strategy not in _WITHOUT_TURNS},
     )
     intents = [
         _intent(placement, candidates[placement.item_id], assignment_id, names[placement.agent_id])

@@ -35,7 +35,7 @@ async def item_moved(
     """
     known = (await store.lock(tx, [item.conversation_id])).get(item.conversation_id)
     running = item.state not in (ItemState.DONE, ItemState.OFF_HOURS)
-    if known is None and not running:
+    if known is None and (not running or queue is None or not has_promises(queue.sla)):
         return
     promises = known or Promises(item.conversation_id)
     if known is None:

@@ -143,6 +143,8 @@ async def write_turns(
         "UPDATE agents a SET last_assigned_at = n.at FROM unnest($1::uuid[], $2::timestamptz[]) AS n(id, at) WHERE a.id = n.id",
         list(assigned_at), list(assigned_at.values()),
     )  # fmt: skip
+    if not last_served:
+        return
     await tx.raw.execute(
         "UPDATE queues q SET last_served_agent_id = n.agent_id FROM unnest($1::uuid[], $2::uuid[]) AS n(id, agent_id) "
         "WHERE q.id = n.id AND q.last_served_agent_id IS DISTINCT FROM n.agent_id",
