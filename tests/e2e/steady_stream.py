@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Self
 
+import httpx
+
 from tests.load.client import Api, visitor_id
 from tests.load.scene import Scene
 from tests.support.polling import eventually
@@ -37,6 +39,24 @@ class Pair:
     @property
     def sides(self) -> tuple[ResumingClient, ResumingClient]:
         return self.contact, self.agent
+
+
+class PatientApi(Api):
+    """REST as a client that tries again while a service is away."""
+
+    async def call(self, method: str, path: str, body: object = None, **query: str) -> Any:
+        plain = super().call
+
+        async def answered() -> Any:
+            try:
+                return {"answer": await plain(method, path, body, **query)}
+            except (RuntimeError, httpx.TransportError) as error:
+                if isinstance(error, RuntimeError) and ": 503 " not in str(error):
+                    raise
+                raise AssertionError(f"still away: {error}") from error
+
+        found = await eventually(answered, within_s=_SETTLES_WITHIN_S, what=f"an answer to {method} {path}")
+        return found["answer"]
 
 
 class SteadyStream:
@@ -243,7 +263,7 @@ class SteadyStream:
         return client
 
     def _api(self, url: str, token: str = "") -> Api:
-        api = Api(url, token)
+        api = PatientApi(url, token)
         self._apis.append(api)
         return api
 
