@@ -73,5 +73,6 @@ def running_environment(home: Home) -> dict[str, str]:
         port = running.get("grpc_ports", {}).get(service.name)
         if port is not None:
             environment.setdefault(service.variable("ADDRESS"), f"127.0.0.1:{port}")
-    environment.setdefault("YUNSONG_RELEASE_KEY", home.secret("release_key"))
+    if not environment.get("YUNSONG_RELEASE_KEY") and not environment.get("YUNSONG_RELEASE_KEY_FILE"):
+        environment["YUNSONG_RELEASE_KEY"] = home.secret("release_key")
     return environment

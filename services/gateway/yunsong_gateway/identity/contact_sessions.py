@@ -43,7 +43,6 @@ class ContactSessions:
                 user_token=request.user_token,
             )
         )
-        previous = visitor_id if proved.verified and proved.external_id != visitor_id else ""
         answer = await self._internal.EnsureContact(
             internal_pb2.EnsureContactRequest(
                 inbox_id=proved.inbox.id,
@@ -55,7 +54,7 @@ class ContactSessions:
                 locale=request.locale,
                 attributes=request.attributes if request.HasField("attributes") else None,
                 # Only a visitor id that the client kept has conversations to bring along.
-                previous_external_id=previous if request.visitor_id else "",
+                previous_external_id=proved.previous_external_id if request.visitor_id else "",
             )
         )
         contact = answer.contact
