@@ -6,7 +6,7 @@ from yunsong.router.v1 import router_pb2_grpc
 from yunsong_common.service import Registries, Service
 from yunsong_plugin_api import PluginRunner
 from yunsong_router.conversation_client import GrpcConversations
-from yunsong_router.grpc_api import AgentService, DispatchService, QueueService
+from yunsong_router.grpc_api import AgentService, ContactWaitService, DispatchService, QueueService
 from yunsong_router.handlers.boards import Boards
 from yunsong_router.handlers.commanding import Commander
 from yunsong_router.handlers.dispatching import Dispatch
@@ -61,6 +61,10 @@ def build(settings: RouterSettings, registries: Registries) -> Service:
             (
                 router_pb2_grpc.add_DispatchServiceServicer_to_server,
                 DispatchService(database, Dispatch(database, conversations, commander, policy)),
+            ),
+            (
+                router_pb2_grpc.add_ContactWaitServiceServicer_to_server,
+                ContactWaitService(database, channels),
             ),
         ],
         subscriptions=subscriptions(database, policy),

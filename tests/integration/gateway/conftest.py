@@ -171,6 +171,7 @@ async def door(postgres_url: str, nats_url: str, tmp_path: Path) -> AsyncIterato
                 [
                     (router_pb2_grpc.add_AgentServiceServicer_to_server, router),
                     (router_pb2_grpc.add_QueueServiceServicer_to_server, router),
+                    (router_pb2_grpc.add_DispatchServiceServicer_to_server, router),
                 ]
             ),
         }

@@ -215,13 +215,21 @@ class FakeChannel(channel_pb2_grpc.InboundServiceServicer, channel_pb2_grpc.Inbo
         )
 
 
-class FakeRouter(router_pb2_grpc.AgentServiceServicer, router_pb2_grpc.QueueServiceServicer):
-    """Agents' leases and feeds."""
+class FakeRouter(
+    router_pb2_grpc.AgentServiceServicer,
+    router_pb2_grpc.QueueServiceServicer,
+    router_pb2_grpc.DispatchServiceServicer,
+):
+    """Agents' leases and feeds, and places in the queue."""
 
     def __init__(self, bus: Bus) -> None:
         self.bus = bus
         self.leases: list[dict[str, int]] = []
         self.configured: dict[str, str] = {}
+        self.places: dict[str, int] = {}
+        self.hold_waits = asyncio.Event()
+        self.hold_waits.set()
+        self.waits_asked = 0
         self.feeds: dict[str, list[router_events_pb2.AgentFeedChanged]] = defaultdict(list)
 
     def tell(self, agent_id: str, reason: str) -> None:
@@ -230,6 +238,12 @@ class FakeRouter(router_pb2_grpc.AgentServiceServicer, router_pb2_grpc.QueueServ
         )
         self.feeds[agent_id].append(entry)
         self.bus.publish_raw(subject_of(entry), entry.SerializeToString())
+
+    async def GetWait(self, request: Any, context: Any) -> Any:
+        self.waits_asked += 1
+        place = self.places.get(request.conversation_id, 0)
+        await self.hold_waits.wait()
+        return router_events_pb2.QueuePosition(conversation_id=request.conversation_id, position=place)
 
     async def ConfigureAgent(self, request: Any, context: Any) -> Any:
         from yunsong.router.v1 import model_pb2 as router_model_pb2  # noqa: PLC0415

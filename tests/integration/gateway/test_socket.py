@@ -14,6 +14,7 @@ import websockets
 from tests.integration.gateway.conftest import Door, Frames
 from tests.support.polling import eventually
 from yunsong.conversation.v1 import message_pb2
+from yunsong.router.v1 import events_pb2 as router_events_pb2
 from yunsong_common.ids import new_id
 
 AGENT = message_pb2.Actor(kind=message_pb2.AUTHOR_KIND_AGENT, id="agent", name="Wang")
@@ -279,3 +280,35 @@ async def test_a_contact_that_writes_elsewhere_is_subscribed(door: Door) -> None
         )
         assert ack["rev"] == 1
         assert await revs(two, 1) == [1]
+
+
+async def test_a_contact_that_subscribes_sees_its_place_at_once(door: Door) -> None:
+    session = await door.contact()
+    async with door.socket(session["access_token"]) as first:
+        ack = await first.ask(type="send", client_id="1", content={"text": {"text": "a person please"}})
+        conversation_id = ack["conversation_id"]
+        await first.until(type="event", rev=1)
+    door.router.places[conversation_id] = 3
+    subscribe = {"type": "subscribe", "topic": "conversation", "id": conversation_id, "after_rev": 1}
+    async with door.socket(session["access_token"]) as socket:
+        await socket.ask(**subscribe)
+        live = await socket.until(type="live", event="queue_position")
+        assert (live["topic"], live["id"], live["data"]["position"]) == ("conversation", conversation_id, 3)
+
+
+async def test_a_place_that_moved_meanwhile_is_not_overtaken_by_the_older_one(door: Door) -> None:
+    session = await door.contact()
+    async with door.socket(session["access_token"]) as socket:
+        ack = await socket.ask(type="send", client_id="1", content={"text": {"text": "a person please"}})
+        conversation_id = ack["conversation_id"]
+        await socket.until(type="event", rev=1)
+        asked = door.router.waits_asked
+        door.router.places[conversation_id] = 3
+        door.router.hold_waits.clear()
+        await socket.ask(type="subscribe", topic="conversation", id=conversation_id, after_rev=1)
+        await eventually(lambda: door.router.waits_asked > asked)
+        door.bus.publish_live(router_events_pb2.QueuePosition(conversation_id=conversation_id, position=2))
+        assert (await socket.until(type="live", event="queue_position"))["data"]["position"] == 2
+        door.router.hold_waits.set()
+        door.bus.publish_live(router_events_pb2.QueuePosition(conversation_id=conversation_id, position=1))
+        assert (await socket.until(type="live", event="queue_position"))["data"]["position"] == 1

@@ -13,6 +13,8 @@ from typing import ClassVar
 from tests.support.polling import eventually
 from yunsong.auth.v1 import principal_pb2
 from yunsong.conversation.v1 import (
+    contact_door_pb2,
+    contact_door_pb2_grpc,
     conversation_pb2,
     conversation_pb2_grpc,
     events_pb2,
@@ -22,7 +24,7 @@ from yunsong.conversation.v1 import (
 )
 from yunsong_common.db import Database, run_migrations
 from yunsong_common.errors import FailedPrecondition, NotFound
-from yunsong_common.grpc import Channels
+from yunsong_common.grpc import Channels, current_principal
 from yunsong_common.ids import new_id
 from yunsong_common.runtime import Process
 from yunsong_common.service import Registries, Service
@@ -43,7 +45,9 @@ class StandInSettings(ServiceSettings):
 
 @dataclass
 class StandIn(
-    internal_pb2_grpc.ConversationInternalServiceServicer, conversation_pb2_grpc.ConversationServiceServicer
+    internal_pb2_grpc.ConversationInternalServiceServicer,
+    conversation_pb2_grpc.ConversationServiceServicer,
+    contact_door_pb2_grpc.ContactConversationServiceServicer,
 ):
     """Keeps conversations in memory and publishes their moves from a real outbox."""
 
@@ -65,6 +69,7 @@ class StandIn(
             grpc=[
                 (internal_pb2_grpc.add_ConversationInternalServiceServicer_to_server, self),
                 (conversation_pb2_grpc.add_ConversationServiceServicer_to_server, self),
+                (contact_door_pb2_grpc.add_ContactConversationServiceServicer_to_server, self),
             ],
         )
 
@@ -127,6 +132,15 @@ class StandIn(
             raise NotFound(reason="CONVERSATION_UNKNOWN", message="unknown")
         return self.conversations[request.conversation_id]
 
+    async def GetMyConversation(  # noqa: N802 - the contract's name
+        self, request: contact_door_pb2.GetMyConversationRequest, context: object
+    ) -> contact_door_pb2.ContactConversation:
+        """Known to its own contact alone."""
+        conversation = self.conversations.get(request.conversation_id)
+        if conversation is None or conversation.contact_id != current_principal().actor_id:
+            raise NotFound(reason="CONVERSATION_UNKNOWN", message="unknown")
+        return contact_door_pb2.ContactConversation(id=conversation.id)
+
     def _checked(self, conversation_id: str, epoch: int) -> model_pb2.Conversation:
         conversation = self.conversations[conversation_id]
         if epoch < conversation.epoch:
@@ -172,6 +186,11 @@ class Rig:
         principal = principal_pb2.Principal(
             kind=principal_pb2.ACTOR_KIND_STAFF, actor_id=user_id, display_name="Li", permissions=permissions
         )
+        return self.channels.as_principal(principal)
+
+    def contact(self, contact_id: str) -> tuple[tuple[str, str], ...]:
+        """Metadata of a call in the name of a contact."""
+        principal = principal_pb2.Principal(kind=principal_pb2.ACTOR_KIND_CONTACT, actor_id=contact_id)
         return self.channels.as_principal(principal)
 
 

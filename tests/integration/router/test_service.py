@@ -190,6 +190,23 @@ async def test_the_board_and_the_wait_show_what_waits(postgres_url: str, nats_ur
         )
 
 
+async def test_a_contact_reads_its_own_wait_alone(postgres_url: str, nats_url: str) -> None:
+    async with running(postgres_url, nats_url) as rig:
+        queue = await make_queue(rig)
+        first, second = [await rig.stand_in.hand_over(queue.id) for _ in range(2)]
+        waits = router_pb2_grpc.ContactWaitServiceStub(rig.channels.router)
+        request = router_pb2.GetMyWaitRequest(conversation_id=second)
+        owner = rig.contact(rig.stand_in.conversations[second].contact_id)
+
+        async def place() -> int:
+            return int((await waits.GetMyWait(request, metadata=owner)).position)
+
+        await eventually(lambda: _equals(place, 2))
+        stranger = rig.contact(rig.stand_in.conversations[first].contact_id)
+        with pytest.raises(NotFound, match="CONVERSATION_UNKNOWN"):
+            await waits.GetMyWait(request, metadata=stranger)
+
+
 async def _equals(read: object, wanted: object) -> bool:
     value = await read()  # type: ignore[operator]
     assert value == wanted, value

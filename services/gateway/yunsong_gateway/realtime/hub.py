@@ -11,32 +11,23 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from yunsong.auth.v1.principal_pb2 import Principal
-from yunsong.conversation.v1 import (
-    change_pb2,
-    contact_door_pb2,
-    contact_door_pb2_grpc,
-    conversation_pb2,
-    conversation_pb2_grpc,
-    internal_pb2,
-    internal_pb2_grpc,
-)
+from yunsong.conversation.v1 import change_pb2, contact_door_pb2, internal_pb2, internal_pb2_grpc
 from yunsong.conversation.v1 import events_pb2 as conversation_events_pb2
 from yunsong.gateway.v1 import events_pb2 as gateway_events_pb2
 from yunsong.router.v1 import events_pb2 as router_events_pb2
-from yunsong.router.v1 import router_pb2, router_pb2_grpc
 from yunsong_common.bus import Bus, LiveMessage
 from yunsong_common.errors import InvalidArgument, PermissionDenied, YunsongError
 from yunsong_common.grpc import Channels
 from yunsong_gateway.realtime import events
 from yunsong_gateway.realtime.connection import Connection
+from yunsong_gateway.realtime.readers import Readers
 from yunsong_gateway.realtime.socket import CloseCode, json_frame
-from yunsong_gateway.realtime.topics import NEWEST, Page, Topic, TopicKey
+from yunsong_gateway.realtime.topics import Topic, TopicKey
+from yunsong_gateway.realtime.waits import Waits
 
 log = logging.getLogger(__name__)
 
 _HEADS_PER_CALL = 2000
-_PAGE = 500
 _CONTACT_LIVE = frozenset(("typing", "queue_position"))
 _SUBJECTS = (
     "yunsong.conversation.v1.*.*",
@@ -51,12 +42,9 @@ class Hub:
 
     def __init__(self, bus: Bus, channels: Channels) -> None:
         self._bus = bus
-        self._channels = channels
-        self._conversations = conversation_pb2_grpc.ConversationServiceStub(channels.conversation)
-        self._own = contact_door_pb2_grpc.ContactConversationServiceStub(channels.conversation)
+        self._readers = Readers(channels)
+        self._waits = Waits(channels, self._start)
         self._internal = internal_pb2_grpc.ConversationInternalServiceStub(channels.conversation)
-        self._agents = router_pb2_grpc.AgentServiceStub(channels.router)
-        self._queues = router_pb2_grpc.QueueServiceStub(channels.router)
         self._topics: dict[TopicKey, Topic] = {}
         self._by_contact: dict[str, set[Connection]] = {}
         self._by_actor: dict[str, set[Connection]] = {}
@@ -138,7 +126,7 @@ class Hub:
         kind, entity_id = key
         topic = self._topics.get(key)
         if topic is None:
-            topic = self._topics[key] = Topic(key, self._reader_of(kind, entity_id), self._start)
+            topic = self._topics[key] = Topic(key, self._readers.of(kind, entity_id), self._start)
 
         def ack(head: int, snapshot_required: bool) -> bytes:
             return json_frame(
@@ -160,6 +148,8 @@ class Hub:
             raise
         if connection in self.connections:
             connection.topics[key] = topic
+            if kind == "contact":
+                self._waits.tell(entity_id, connection)
         else:  # the peer left meanwhile
             self._drop(key, topic, connection)
 
@@ -195,78 +185,7 @@ class Hub:
             return
         self._group.create_task(_guarded(work))
 
-    # Reading what was missed
-
-    def _reader_of(self, kind: str, entity_id: str) -> Callable[[Principal, int], Awaitable[Page]]:
-        readers = {
-            "conversation": self._read_conversation,
-            "contact": self._read_own,
-            "feed": self._read_feed,
-            "queue": self._read_board,
-            "alerts": self._read_nothing,
-        }
-        read = readers[kind]
-        return lambda principal, after: read(principal, entity_id, after)
-
-    async def _read_conversation(self, principal: Principal, entity_id: str, after: int) -> Page:
-        metadata = self._channels.as_principal(principal)
-        if after == NEWEST:
-            conversation = await self._conversations.GetConversation(
-                conversation_pb2.GetConversationRequest(conversation_id=entity_id), metadata=metadata
-            )
-            return Page([], conversation.rev)
-        answer = await self._conversations.ReadChanges(
-            conversation_pb2.ReadChangesRequest(conversation_id=entity_id, after_rev=after, page_size=_PAGE),
-            metadata=metadata,
-        )
-        entries = [events.staff_change(change) for change in answer.changes]
-        return Page(entries, answer.head_rev, answer.snapshot_required)
-
-    async def _read_own(self, principal: Principal, entity_id: str, after: int) -> Page:
-        metadata = self._channels.as_principal(principal)
-        if after == NEWEST:
-            conversation = await self._own.GetMyConversation(
-                contact_door_pb2.GetMyConversationRequest(conversation_id=entity_id), metadata=metadata
-            )
-            return Page([], conversation.public_rev)
-        answer = await self._own.ReadMyChanges(
-            contact_door_pb2.ReadMyChangesRequest(
-                conversation_id=entity_id, after_public_rev=after, page_size=_PAGE
-            ),
-            metadata=metadata,
-        )
-        entries = [events.contact_change(change) for change in answer.changes]
-        return Page(entries, answer.head_public_rev, answer.snapshot_required)
-
-    async def _read_feed(self, principal: Principal, entity_id: str, after: int) -> Page:
-        if entity_id != principal.actor_id:
-            raise PermissionDenied(reason="FEED_OF_ANOTHER", message="A feed belongs to its agent alone.")
-        answer = await self._agents.ReadMyFeed(
-            router_pb2.ReadMyFeedRequest(after_rev=max(after, 0), page_size=1 if after == NEWEST else _PAGE),
-            metadata=self._channels.as_principal(principal),
-        )
-        if after == NEWEST:
-            return Page([], answer.head_rev)
-        return Page(
-            [events.feed_entry(entry) for entry in answer.entries], answer.head_rev, answer.snapshot_required
-        )
-
-    async def _read_board(self, principal: Principal, entity_id: str, after: int) -> Page:
-        """Boards have no log: the read is the check of the permission."""
-        del after
-        request = router_pb2.GetBoardRequest(queue_id="" if entity_id == "*" else entity_id)
-        await self._queues.GetBoard(request, metadata=self._channels.as_principal(principal))
-        return Page([], 0)
-
-    async def _read_nothing(self, principal: Principal, entity_id: str, after: int) -> Page:
-        del entity_id, after
-        if "alert.read" not in principal.permissions:
-            raise PermissionDenied(
-                reason="PERMISSION_MISSING",
-                message="Alerts need the permission alert.read.",
-                permission="alert.read",
-            )
-        return Page([], 0)
+    # What was missed
 
     async def read_heads(self, conversation_ids: Iterable[str]) -> dict[str, internal_pb2.Head]:
         """The current revisions of conversations; also heals subscribers who are behind."""
@@ -351,6 +270,8 @@ class Hub:
         if name == "queue_board":
             self._broadcast([("queue", entity_id), ("queue", "*")], prefix, name, entity_id, message)
             return
+        if name == "queue_position":
+            self._waits.heard(entity_id)
         topics: list[TopicKey] = [("conversation", entity_id)]
         if name in _CONTACT_LIVE:
             topics.append(("contact", entity_id))
