@@ -237,12 +237,14 @@ def plan(
 ) -> list[Placement]:
     """Assigns waiting items to agents, whose `load` is raised.
 
-    Order: the queue's priority, then items at the head, then urgency, then the longest wait. An item is left out only when nobody
-    who is eligible has room after the items ahead of it were served, or while it waits for its preferred agent. Nobody ends above
-    capacity who was not above it before.
+    Order: what one agent alone may have, the queue's priority, items at the head, urgency, the longest wait. An item is left out
+    only when nobody who is eligible has room after the items ahead of it were served, or while it waits for its preferred agent.
+    Nobody ends above capacity who was not above it before.
     """
     planner = Planner.over(agents, queues, now)
-    for item in sorted(items, key=lambda item: (queues[item.queue_id].priority, item.order)):
+    for item in sorted(
+        items, key=lambda i: (i.required_agent_id is None, queues[i.queue_id].priority, i.order)
+    ):
         if planner.room <= 0:
             break
         planner.place(item)

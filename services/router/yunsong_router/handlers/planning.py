@@ -25,6 +25,8 @@ LOG = logging.getLogger(__name__)
 # A plan of a page this long holds up the event loop for some milliseconds; longer ones go to a thread.
 _SHORT_PAGE = 100
 _LONGEST_PAGE = 4000
+# So few items are planned over the agents who can come into question for them.
+_FEW = 20
 # A strategy of a plugin has so long for one page.
 _PLUGIN_S = 1.0
 # These do not ask whose turn it is, so a plan need not write their queues' rows.
@@ -71,10 +73,14 @@ async def _place(
 ) -> tuple[Planner, dict[str, Candidate], bool]:
     """Reads agents, then items page by page as long as somebody has room for them. The last value: the limit cut it short."""
     required = await planning.required_items(tx, by_id, now)
-    agents = await planning.online_agents(
+    rules = {queue.id: _rules(queue, strategies) for queue in by_id.values()}
+    if all(strategies.is_built_in(queue.strategy) for queue in by_id.values()):
+        few = await planning.next_items(tx, list(by_id), by_id, now, None, _FEW + 1)
+        if len(few) <= _FEW:
+            return await _place_few(tx, by_id, rules, [*required, *few], now)
+    agents = await planning.agents_with_room(
         tx, list(by_id), [c.item.required_agent_id for c in required if c.item.required_agent_id is not None]
     )
-    rules = {queue.id: _rules(queue, strategies) for queue in by_id.values()}
     planner = Planner.over(agents, rules, now.timestamp())
     candidates = {c.item.id: c for c in required}
     _place_page(planner, required)
@@ -97,6 +103,21 @@ async def _place(
                 break
             after = page[-1].place
     return planner, candidates, False
+
+
+async def _place_few(
+    tx: Transaction,
+    by_id: dict[str, Queue],
+    rules: dict[str, QueueRules],
+    few: list[Candidate],
+    now: dt.datetime,
+) -> tuple[Planner, dict[str, Candidate], bool]:
+    """The usual case, one conversation or a few: a plan over those who can come into question, not over everybody."""
+    agents = await planning.best_agents(tx, by_id, [c.item for c in few]) if few else []
+    planner = Planner.over(agents, rules, now.timestamp())
+    few.sort(key=lambda c: (c.item.required_agent_id is None, by_id[c.item.queue_id].priority, c.item.order))
+    _place_page(planner, few)
+    return planner, {c.item.id: c for c in few}, False
 
 
 def _place_page(planner: Planner, page: Iterable[Candidate]) -> None:

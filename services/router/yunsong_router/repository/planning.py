@@ -42,28 +42,58 @@ async def try_lock_group(tx: Transaction, group_id: str) -> bool:
     return locked
 
 
-async def online_agents(tx: Transaction, queue_ids: Sequence[str], also: Sequence[str]) -> list[OnlineAgent]:
-    """Agents who take work: members of these queues, and those in `also`."""
+_AGENT = "a.id::text AS id, a.capacity, a.load, a.skills::text AS skills, a.last_assigned_at"
+_TAKES_WORK = "a.enabled AND a.connected AND a.presence = 'online'"
+
+
+async def agents_with_room(
+    tx: Transaction, queue_ids: Sequence[str], also: Sequence[str]
+) -> list[OnlineAgent]:
+    """Members of these queues who take work and have room, those in `also`, and those for whom something waits although they are full."""
     rows = await tx.raw.fetch(
-        "SELECT a.id::text AS id, a.capacity, a.load, a.skills::text AS skills, a.last_assigned_at, m.queue_ids FROM agents a "
+        f"SELECT {_AGENT}, coalesce(m.queue_ids, '{{}}') AS queue_ids FROM agents a "
         "LEFT JOIN (SELECT agent_id, array_agg(queue_id::text) AS queue_ids FROM queue_members WHERE queue_id = ANY($1) "
         "GROUP BY agent_id) m ON m.agent_id = a.id "
-        "WHERE (m.agent_id IS NOT NULL OR a.id = ANY($2)) AND a.enabled AND a.connected AND a.presence = 'online'",
+        f"WHERE {_TAKES_WORK} AND ((m.agent_id IS NOT NULL AND a.load < a.capacity) OR a.id = ANY($2) OR a.id IN ("
+        "SELECT preferred_agent_id FROM work_items WHERE state = 'waiting' AND preferred_agent_id IS NOT NULL))",
         queue_ids, list(also),
     )  # fmt: skip
-    return [
-        OnlineAgent(
-            id=row["id"],
-            queue_ids=frozenset(row["queue_ids"] or ()),
-            skills=_skills(row["skills"]),
-            load=row["load"],
-            capacity=row["capacity"],
-            last_assigned_at=row["last_assigned_at"].timestamp()
-            if row["last_assigned_at"] is not None
-            else 0.0,
-        )
-        for row in rows
-    ]
+    return [_agent(row) for row in rows]
+
+
+async def best_agents(
+    tx: Transaction, queues: Mapping[str, Queue], items: Sequence[WaitingItem]
+) -> list[OnlineAgent]:
+    """Enough agents to plan these few items exactly as among everybody: of each kind of item the first so many by the queue's strategy.
+
+    Each item takes one agent, and nobody becomes more preferred by that, so the best for any of n items was among the first n, those
+    left out who declined one. For built-in strategies alone, whose order is told here a second time, in SQL.
+    """
+    kinds = {(item.queue_id, item.skills, item.weight) for item in items}
+    enough = len(items) + max((len(item.excluded) for item in items), default=0)
+    named = {
+        agent_id
+        for item in items
+        for agent_id in (item.required_agent_id, item.preferred_agent_id)
+        if agent_id is not None
+    }
+    rows = await tx.raw.fetch(
+        "WITH chosen AS (SELECT best.id FROM unnest($1::uuid[], $2::text[], $3::int[], $4::jsonb[], $5::uuid[]) "
+        "AS kind(queue_id, strategy, weight, skills, last_served) CROSS JOIN LATERAL ("
+        "  SELECT a.id FROM queue_members m JOIN agents a ON a.id = m.agent_id"
+        f"  WHERE m.queue_id = kind.queue_id AND {_TAKES_WORK} AND a.capacity - a.load >= kind.weight AND NOT EXISTS ("
+        "    SELECT 1 FROM jsonb_each_text(kind.skills) s WHERE coalesce((a.skills ->> s.key)::int, 0) < s.value::int)"
+        "  ORDER BY CASE kind.strategy WHEN 'round_robin' THEN (a.id <= kind.last_served IS TRUE)::int::float8"
+        "    WHEN 'longest_idle' THEN 0 ELSE a.load::float8 / a.capacity END,"
+        "    CASE kind.strategy WHEN 'round_robin' THEN NULL ELSE coalesce(a.last_assigned_at, '-infinity') END, a.id LIMIT $6"
+        ") best UNION SELECT unnest($7::uuid[])) "
+        f"SELECT {_AGENT}, ARRAY(SELECT m.queue_id::text FROM queue_members m WHERE m.agent_id = a.id) AS queue_ids "
+        f"FROM agents a WHERE a.id IN (SELECT id FROM chosen) AND {_TAKES_WORK}",
+        [queue_id for queue_id, _, _ in kinds], [queues[queue_id].strategy for queue_id, _, _ in kinds],
+        [weight for _, _, weight in kinds], [json.dumps(dict(skills)) for _, skills, _ in kinds],
+        [queues[queue_id].last_served_agent_id or None for queue_id, _, _ in kinds], enough, list(named),
+    )  # fmt: skip
+    return [_agent(row) for row in rows]
 
 
 async def required_items(tx: Transaction, queues: Mapping[str, Queue], now: dt.datetime) -> list[Candidate]:
@@ -161,6 +191,18 @@ async def _exclusions(
         item_ids, now,
     )  # fmt: skip
     return {row["item"]: frozenset(row["agents"]) for row in rows}
+
+
+def _agent(row: Any) -> OnlineAgent:
+    last: dt.datetime | None = row["last_assigned_at"]
+    return OnlineAgent(
+        id=row["id"],
+        queue_ids=frozenset(row["queue_ids"]),
+        skills=_skills(row["skills"]),
+        load=row["load"],
+        capacity=row["capacity"],
+        last_assigned_at=last.timestamp() if last is not None else 0.0,
+    )
 
 
 def _candidate(

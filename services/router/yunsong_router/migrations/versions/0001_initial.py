@@ -130,6 +130,7 @@ CREATE INDEX work_items_held ON work_items (agent_id)
     WHERE state IN ('offered', 'assigning', 'assigned');
 CREATE INDEX work_items_next_agent ON work_items (next_agent_id) WHERE next_agent_id IS NOT NULL;
 CREATE INDEX work_items_required ON work_items (required_agent_id) WHERE state = 'waiting' AND required_agent_id IS NOT NULL;
+CREATE INDEX work_items_preferred ON work_items (preferred_agent_id) WHERE state = 'waiting' AND preferred_agent_id IS NOT NULL;
 CREATE INDEX work_items_due ON work_items (due_at) WHERE state = 'waiting' AND NOT moving;
 CREATE INDEX work_items_offers ON work_items (offer_expires_at) WHERE state = 'offered';
 CREATE INDEX work_items_done ON work_items (updated_at) WHERE state = 'done';
