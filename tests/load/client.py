@@ -35,6 +35,14 @@ class Api:
         tokens = await self.call("POST", "/api/v1/sessions", {"username": username, "password": password})
         return Api(self.url, tokens["access_token"])
 
+    async def replace_password(self, username: str, first: str, own: str) -> None:
+        """What a user does whose first password somebody else has set."""
+        session = await self.sign_in(username, first)
+        await session.call(
+            "POST", "/api/v1/me:change_password", {"current_password": first, "new_password": own}
+        )
+        await session.close()
+
     @property
     def token(self) -> str:
         return str(self.http.headers.get("authorization", "")).removeprefix("Bearer ")

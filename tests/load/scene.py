@@ -62,7 +62,9 @@ class Scene:
                 "enabled": True,
             }
             async with limit:
-                created = await admin.call("POST", "/api/v1/users", {"user": user, "password": password})
+                first = secrets.token_urlsafe(12)
+                created = await admin.call("POST", "/api/v1/users", {"user": user, "password": first})
+                await admin.replace_password(username, first, password)
             return username, created["user"]["id"]
 
         made = await asyncio.gather(*(create(number) for number in range(agents)))

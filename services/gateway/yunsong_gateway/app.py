@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 
 from yunsong.auth.v1 import principal_pb2
-from yunsong_common.errors import Internal, NotFound, YunsongError
+from yunsong_common.errors import Internal, NotFound, PermissionDenied, YunsongError
 from yunsong_common.telemetry import Telemetry, current_traceparent, is_traceparent
 from yunsong_gateway import cors
 from yunsong_gateway.addresses import ClientAddress
@@ -34,6 +34,11 @@ log = logging.getLogger(__name__)
 
 WS_PATH = "/api/v1/ws"
 _SIGN_IN_PATHS = frozenset(("/api/v1/sessions", "/api/v1/sessions:refresh"))
+# What a session may do before its user has replaced a password that somebody else knows.
+_BEFORE_PASSWORD_CHANGE = frozenset(
+    f"yunsong.gateway.v1.SessionService.{name}"
+    for name in ("SignIn", "RefreshSession", "SignOut", "GetMe", "ChangeMyPassword")
+)
 _SECURITY = (
     ("x-content-type-options", "nosniff"),
     ("referrer-policy", "no-referrer"),
@@ -90,6 +95,8 @@ class App:
     async def _admit(self, token: str, scope: Scope) -> Admission:
         """Signs a socket in. Raises Unauthenticated."""
         identity = await self._parts.authenticator.identify(token)
+        if identity.password_change_required:
+            raise _change_password_first()
         principal = principal_pb2.Principal()
         principal.CopyFrom(identity.principal)
         principal.client_address = self._address.of(scope)
@@ -159,6 +166,8 @@ class App:
         if token:
             identity = await self._parts.authenticator.identify(token)
             self._limit(identity)
+            if identity.password_change_required and not self._is_open_before_change(request):
+                raise _change_password_first()
             principal = principal_pb2.Principal()
             principal.CopyFrom(identity.principal)
         else:
@@ -166,6 +175,10 @@ class App:
             principal = anonymous()
         principal.client_address = request.client_address
         return principal
+
+    def _is_open_before_change(self, request: Request) -> bool:
+        binding = self._parts.transcoder.find(request).get(request.method)
+        return binding is not None and binding.method.full_name in _BEFORE_PASSWORD_CHANGE
 
     def _limit(self, identity: Identity) -> None:
         settings, principal = self._parts.settings, identity.principal
@@ -189,6 +202,13 @@ class App:
 
 
 _ANY_ORIGIN = [("access-control-allow-origin", "*"), ("cache-control", "no-cache")]
+
+
+def _change_password_first() -> PermissionDenied:
+    return PermissionDenied(
+        reason="PASSWORD_CHANGE_REQUIRED",
+        message="Replace the first password by one of your own (POST /api/v1/me:change_password); then everything else opens.",
+    )
 
 
 def _bearer(request: Request) -> str:

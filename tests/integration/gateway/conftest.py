@@ -98,6 +98,17 @@ class Door:
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
+    async def change_password(self, username: str, first: str) -> dict[str, Any]:
+        """Signs in with a first password and replaces it; the session after that."""
+        session = await self.sign_in(username, first)
+        changed = await self.http.post(
+            "/api/v1/me:change_password",
+            json={"current_password": first, "new_password": first[::-1]},
+            headers=bearer(session["access_token"]),
+        )
+        assert changed.status_code == 200, changed.text
+        return session
+
     async def staff(self) -> dict[str, str]:
         """Headers of the administrator."""
         return bearer((await self.sign_in())["access_token"])
@@ -111,7 +122,7 @@ class Door:
             headers=await self.staff(),
         )
         assert made.status_code == 200, made.text
-        signed_in = await self.sign_in(name, made.json()["password"])
+        signed_in = await self.change_password(name, made.json()["password"])
         return signed_in["user"], bearer(signed_in["access_token"])
 
     async def contact(self, **more: Any) -> dict[str, Any]:

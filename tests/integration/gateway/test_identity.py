@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 
+import orjson
 import pyotp
+import websockets
 
 from tests.integration.gateway.conftest import Door, bearer
 from tests.support.polling import eventually
@@ -235,3 +237,69 @@ async def test_secrets_outside_of_ascii_are_just_wrong(door: Door) -> None:
     assert wrong.json()["code"] == "TOTP_WRONG"
     link = await door.http.get(f"/api/v1/files/{new_id()}/content?expires=٣&signature=é")
     assert link.json()["code"] == "FILE_LINK_INVALID"
+
+
+async def test_a_first_password_opens_nothing_but_its_change(door: Door) -> None:
+    admin = await door.staff()
+    made = await door.http.post(
+        "/api/v1/users",
+        json={"user": {"username": "new", "display_name": "New", "roles": ["admin"]}},
+        headers=admin,
+    )
+    first = made.json()["password"]
+    session = await door.sign_in("new", first)
+    assert session["user"]["password_change_required"] is True
+    headers = bearer(session["access_token"])
+    for method, path in (
+        ("GET", "/api/v1/users"),
+        ("GET", "/api/v1/conversations"),
+        ("GET", "/api/v1/me/sessions"),
+        ("PATCH", "/api/v1/me"),
+        ("POST", "/api/v1/files"),
+        ("POST", "/api/v1/contact/sessions"),
+        ("GET", "/api/v1/no/such/path"),
+    ):
+        refused = await door.http.request(method, path, headers=headers)
+        assert (refused.status_code, refused.json()["code"]) == (403, "PASSWORD_CHANGE_REQUIRED"), path
+    address = door.url.replace("http", "ws") + "/api/v1/ws"
+    async with websockets.connect(address, additional_headers=headers) as connection:
+        assert orjson.loads(await connection.recv())["error"]["code"] == "PASSWORD_CHANGE_REQUIRED"
+    assert (await door.http.get("/api/v1/me", headers=headers)).status_code == 200
+    renewed = await door.http.post(
+        "/api/v1/sessions:refresh", json={"refresh_token": session["refresh_token"]}, headers=headers
+    )
+    assert renewed.status_code == 200
+    changed = await door.http.post(
+        "/api/v1/me:change_password",
+        json={"current_password": first, "new_password": "a password of my own"},
+        headers=headers,
+    )
+    assert changed.status_code == 200, changed.text
+    assert (await door.http.get("/api/v1/users", headers=headers)).status_code == 200
+    reset = await door.http.post(
+        f"/api/v1/users/{session['user']['id']}:reset_password", json={}, headers=admin
+    )
+    again = await door.sign_in("new", reset.json()["password"])
+    assert again["user"]["password_change_required"] is True
+    signed_out = await door.http.post(
+        "/api/v1/sessions:sign_out", json={}, headers=bearer(again["access_token"])
+    )
+    assert signed_out.status_code == 200
+
+
+async def test_an_integration_provisions_accounts_with_passwords_that_hold(door: Door) -> None:
+    key = await door.http.post(
+        "/api/v1/api_keys",
+        json={"name": "directory", "permissions": ["user.read", "user.write"]},
+        headers=await door.staff(),
+    )
+    headers = bearer(key.json()["key"])
+    for username, password, required in (("chosen", "a long enough secret", False), ("made", "", True)):
+        made = await door.http.post(
+            "/api/v1/users",
+            json={"user": {"username": username, "display_name": "P"}, "password": password},
+            headers=headers,
+        )
+        assert made.status_code == 200, made.text
+        session = await door.sign_in(username, password or made.json()["password"])
+        assert session["user"]["password_change_required"] is required

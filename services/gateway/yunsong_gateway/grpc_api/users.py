@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from yunsong.auth.v1 import principal_pb2
 from yunsong.gateway.v1 import events_pb2, gateway_pb2, gateway_pb2_grpc, model_pb2
 from yunsong.router.v1 import router_pb2, router_pb2_grpc
 from yunsong_common.db import Database, Transaction, once
@@ -72,6 +73,7 @@ class UserApi(gateway_pb2_grpc.UserServiceServicer):
         password = request.password or passwords.generate()
         passwords.check_strength(password, request.user.username, "password")
         hashed = await self._hasher.hash(password)
+        known_to_others = _is_known_to_others(principal, chosen=bool(request.password))
 
         async def work(tx: Transaction) -> gateway_pb2.CreateUserResponse:
             async def effect() -> gateway_pb2.CreateUserResponse:
@@ -85,7 +87,7 @@ class UserApi(gateway_pb2_grpc.UserServiceServicer):
                     role_names=request.user.roles,
                     enabled=True,
                     password_hash=hashed,
-                    change_required=True,
+                    change_required=known_to_others,
                 )
                 tx.emit(events_pb2.UserChanged(user=user_message(user)))
                 return gateway_pb2.CreateUserResponse(
@@ -145,7 +147,9 @@ class UserApi(gateway_pb2_grpc.UserServiceServicer):
         async def work(tx: Transaction) -> None:
             user = await accounts.get(tx, request.user_id, lock=True)
             await accounts.check_roles(tx, user.roles, principal.permissions, self._permissions)
-            await accounts.set_password(tx, user.id, hashed, change_required=True)
+            await accounts.set_password(
+                tx, user.id, hashed, change_required=_is_known_to_others(principal, chosen=False)
+            )
             await sessions.end(tx, user.id, reason="password_changed")
 
         await self._database.run(work)
@@ -230,6 +234,17 @@ class UserApi(gateway_pb2_grpc.UserServiceServicer):
         except YunsongError as error:
             if error.kind.name not in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
                 raise
+
+
+def _is_known_to_others(principal: principal_pb2.Principal, *, chosen: bool) -> bool:
+    """Whether a password that the caller made is known to a person who should not keep knowing it.
+
+    Not where the copy's operator makes it at its own command line, or an integration provisions accounts with passwords that it
+    keeps.
+    """
+    if principal.kind == principal_pb2.ACTOR_KIND_SERVICE:
+        return False
+    return not (chosen and principal.kind == principal_pb2.ACTOR_KIND_API_KEY)
 
 
 def _mask(paths: Iterable[str]) -> list[str]:

@@ -32,6 +32,7 @@ class Identity:
     expires_at: float = 0.0  # seconds since the epoch; 0 = while the session or key lives
     rate_per_minute: int = 0  # an API key's own limit
     external_id: str = ""  # a contact's identity in its inbox
+    password_change_required: bool = False  # until then it may do next to nothing
 
 
 class Authenticator:
@@ -72,7 +73,7 @@ class Authenticator:
             return known
         async with self._database.read() as tx:
             row = await tx.raw.fetchrow(
-                "SELECT u.display_name, u.roles FROM sessions s JOIN users u ON u.id = s.user_id "
+                "SELECT u.display_name, u.roles, u.password_change_required FROM sessions s JOIN users u ON u.id = s.user_id "
                 "WHERE s.id = $1 AND s.user_id = $2 AND s.ended_at IS NULL AND u.enabled",
                 UUID(claims.session_id),
                 UUID(claims.user_id),
@@ -87,6 +88,9 @@ class Authenticator:
             permissions=sorted(held),
             session_id=claims.session_id,
         )
+        if row["password_change_required"]:
+            # Not remembered: the change opens the door at once, on every replica.
+            return Identity(principal, password_change_required=True)
         return self._remember(claims.session_id, Identity(principal))
 
     async def _api_key(self, token: str) -> Identity:
