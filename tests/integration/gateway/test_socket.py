@@ -176,6 +176,14 @@ async def test_an_agents_feed_and_lease(door: Door) -> None:
         await eventually(lambda: {user["id"]: 0} in door.router.leases, what="the end without grace")
 
 
+async def test_leases_are_renewed_with_nobody_connected(door: Door) -> None:
+    _, headers = await door.new_user("agent")
+    async with door.socket(headers["Authorization"].split()[1]):
+        pass
+    told = len(door.router.leases)
+    await eventually(lambda: {} in door.router.leases[told:], what="a renewal that names nobody")
+
+
 async def test_sends_gather_while_a_batch_is_on_its_way(door: Door) -> None:
     session = await door.contact()
     async with door.socket(session["access_token"]) as socket:

@@ -56,8 +56,7 @@ class PresenceLease:
         # The socket closes a moment after the sign-out; a later end of another session is no sign-out.
         self._signed_out = {agent: until for agent, until in self._signed_out.items() if until > now}
         gone = self._signed_out.keys() - connected.keys()
-        if not connected and not gone:
-            return _RENEW_S
+        # Also with nobody connected: a gateway that says nothing is an outage to the router, in which no agent is lost.
         leases = [
             router_pb2.AgentLease(agent_id=agent, connections=count) for agent, count in connected.items()
         ] + [router_pb2.AgentLease(agent_id=agent, connections=0) for agent in gone]
