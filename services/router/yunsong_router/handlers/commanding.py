@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import datetime as dt
 import logging
 import random
@@ -37,7 +36,7 @@ _AGAIN = frozenset(
 _LONGEST_PAUSE_S = 30.0
 _BATCH = 200
 # Notifications can be lost with the connection they come over; then this is how late an intent is.
-_POLL_S = 0.5
+_POLL_S = 1.0
 
 
 @dataclass(slots=True)
@@ -62,6 +61,7 @@ class Commander:
     concurrency: int = 64
     _answered: list[_Answered] = field(default_factory=list)
     _handed: list[Command] = field(default_factory=list)
+    _stored: bool = True
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _confirming: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -71,7 +71,8 @@ class Commander:
         self._wake.set()
 
     def wake(self) -> None:
-        """Some intent was committed, here or in another replica."""
+        """Some intent was stored for whoever comes first, here or in another replica."""
+        self._stored = True
         self._wake.set()
 
     async def run(self) -> None:
@@ -80,9 +81,11 @@ class Commander:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._confirm_forever())
             while True:
-                with contextlib.suppress(TimeoutError):
+                try:
                     async with asyncio.timeout(_POLL_S):
                         await self._wake.wait()
+                except TimeoutError:
+                    self._stored = True
                 self._wake.clear()
                 handed, self._handed = self._handed, []
                 while handed:
@@ -90,7 +93,9 @@ class Commander:
                         await slots.acquire()
                         group.create_task(self._run_in_slot(command, slots))
                     handed, self._handed = self._handed, []
-                await self._run_due(group, slots)
+                if self._stored:
+                    self._stored = False
+                    await self._run_due(group, slots)
 
     async def run_now(self, command: Command) -> None:
         """Runs an intent that the caller just committed as claimed, and waits. Raises the refusal; an outage leaves it to be retried."""
@@ -104,7 +109,7 @@ class Commander:
             LOG.warning("cannot read intents: %s", error)
             return
         if len(claimed) == self.concurrency:
-            self._wake.set()  # there may be more
+            self.wake()  # there may be more
         for command in claimed:
             await slots.acquire()
             group.create_task(self._run_in_slot(command, slots))

@@ -10,6 +10,7 @@ from yunsong_common.ids import new_id
 from yunsong_router.domain.model import ItemState, Presence, Queue, WorkItem
 from yunsong_router.handlers import assigning, feed, intake, transitions
 from yunsong_router.handlers.commanding import Commander
+from yunsong_router.handlers.configuring import DEFAULT_CAPACITY
 from yunsong_router.handlers.conversations import Conversations
 from yunsong_router.handlers.intake import Fact, Standing
 from yunsong_router.handlers.policy import Policy
@@ -95,7 +96,8 @@ class Dispatch:
                 )
             if item.agent_id == asker.id and item.state is ItemState.ASSIGNED:
                 raise FailedPrecondition(reason="TARGET_SAME", message="the conversation is yours already")
-            await agents.create(tx, asker.id, asker.name, 5)
+            if await agents.create(tx, asker.id, asker.name, DEFAULT_CAPACITY):
+                await feed.agent_changed(tx, [asker.id], {}, "configured")
             return await assigning.reserve(tx, item, asker.id, "taken_over", actor_id=asker.id)
 
         return await self._run(await self.database.run(reserve))
