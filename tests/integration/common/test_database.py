@@ -88,6 +88,21 @@ async def test_the_pool_starts_empty_is_bounded_and_shrinks(migrated: str) -> No
     await pool.close()
 
 
+async def test_a_connection_that_is_taken_while_the_pool_shrinks_stays_open(migrated: str) -> None:
+    clock = ManualClock()
+    pool = Pool(migrated, size=2, idle_s=60, clock=clock)
+    for connection in [await pool.acquire("sample"), await pool.acquire("sample")]:
+        await pool.release(connection)
+    await clock.advance(61)
+    shrinking = asyncio.create_task(pool.shrink())
+    await asyncio.sleep(0)  # it closes the first one now
+    taken = await pool.acquire("sample")
+    await shrinking
+    assert await taken.raw.fetchval("SELECT 1") == 1
+    await pool.release(taken)
+    await pool.close()
+
+
 async def test_a_waiting_caller_gets_the_connection_that_comes_free(migrated: str) -> None:
     pool = Pool(migrated, size=1)
     held = await pool.acquire("sample")

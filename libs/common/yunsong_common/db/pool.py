@@ -124,10 +124,10 @@ class Pool:
     async def shrink(self) -> None:
         """Closes what nobody used for `idle_s` seconds; the service's runtime calls it now and then."""
         limit = self._clock.monotonic() - self._idle_s
-        idle = [connection for connection in self._free if connection.idle_since <= limit]
-        for connection in idle:
-            self._free.remove(connection)
-            await self._discard(connection, clean=True)
+        # Looks anew after each: while one closes, another may be taken out.
+        while (idle := next((free for free in self._free if free.idle_since <= limit), None)) is not None:
+            self._free.remove(idle)
+            await self._discard(idle, clean=True)
 
     async def close(self) -> None:
         """Closes every free connection; those handed out are closed when they come back."""
