@@ -170,7 +170,7 @@ async def test_fields_labels_and_categories(service: Replica) -> None:
     assert (updated.priority, dict(updated.attributes)) == (S.PRIORITY_URGENT, {"order": "A1"})
     last = (await changes(service, conversation_id))[-1].conversation_updated
     assert list(last.changed_fields) == ["priority", "attributes"]
-    with pytest.raises(InvalidArgument, match="MASK_INVALID"):
+    with pytest.raises(InvalidArgument, match="update_mask"):
         await service.staff.UpdateConversation(
             pb.UpdateConversationRequest(
                 conversation_id=conversation_id, update_mask=FieldMask(paths=["state"])

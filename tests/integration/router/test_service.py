@@ -149,6 +149,11 @@ async def test_queues_are_configured_by_mask_and_refused_by_reason(postgres_url:
         assert changed.required_skills == {"english": 3}
         assert getattr(changed.hours[0], "from") == "09:30"
         assert changed.overflow_queue_id == first.id
+        request.update_mask.paths.append("sla.y")
+        with pytest.raises(InvalidArgument) as refused:
+            await stub.UpdateQueue(request, metadata=admin)
+        assert [one.field for one in refused.value.violations] == ["update_mask"]
+        assert "sla.y" in refused.value.violations[0].description
         listed = [
             queue.id
             for queue in (await stub.ListQueues(router_pb2.ListQueuesRequest(), metadata=admin)).queues

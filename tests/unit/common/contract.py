@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from google.protobuf import descriptor_pb2, descriptor_pool, field_mask_pb2, message_factory
+from google.protobuf import descriptor_pb2, descriptor_pool, field_mask_pb2, message_factory, struct_pb2
 from google.protobuf.message import Message
 
 from yunsong.options.v1 import options_pb2
@@ -47,7 +47,9 @@ def _file() -> descriptor_pb2.FileDescriptorProto:
     file = descriptor_pb2.FileDescriptorProto(
         name="yunsong/unittest/v1/unittest.proto", package=PACKAGE, syntax="proto3"
     )
-    file.dependency.extend([options_pb2.DESCRIPTOR.name, field_mask_pb2.DESCRIPTOR.name])
+    file.dependency.extend(
+        [options_pb2.DESCRIPTOR.name, field_mask_pb2.DESCRIPTOR.name, struct_pb2.DESCRIPTOR.name]
+    )
     color = file.enum_type.add(name="Color")
     for number, name in enumerate(("COLOR_UNSPECIFIED", "COLOR_RED")):
         color.value.add(name=name, number=number)
@@ -68,6 +70,8 @@ def _file() -> descriptor_pb2.FileDescriptorProto:
     _field(queue, "tags", "string", repeated=True, max_length=3, min_items=1)
     _field(queue, "parent", "Queue")
     _field(queue, "time_zone", "string", format=options_pb2.TIME_ZONE)
+    _field(queue, "agent_ids", "string", repeated=True, format=options_pb2.UUID)
+    _field(queue, "extra", "google.protobuf.Struct")
 
     update = file.message_type.add(name="UpdateRequest")
     _field(update, "queue", "Queue", required=True)

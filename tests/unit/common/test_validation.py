@@ -72,7 +72,7 @@ def test_every_violation_is_given_at_once_with_its_path() -> None:
 
 
 def test_what_must_be_set_is_named() -> None:
-    assert found(Queue()) == [("name", "REQUIRED"), ("color", "REQUIRED"), ("tags", "TOO_FEW_ITEMS")]
+    assert found(Queue()) == [("name", "REQUIRED"), ("color", "REQUIRED"), ("tags", "TOO_FEW")]
     assert found(Update()) == [("queue", "REQUIRED")]
 
 
@@ -82,7 +82,7 @@ def test_lengths_count_characters_and_not_bytes() -> None:
 
 
 def test_a_list_that_is_too_long_is_not_looked_into() -> None:
-    assert found(good(skills=[{}] * 50_000)) == [("skills", "TOO_MANY_ITEMS")]
+    assert found(good(skills=[{}] * 50_000)) == [("skills", "TOO_MANY")]
 
 
 def test_a_number_without_presence_may_be_left_out() -> None:
@@ -103,7 +103,35 @@ def test_an_update_is_checked_only_where_its_mask_says() -> None:
     update.update_mask.paths.append("priority")
     assert found(update) == [("queue.priority", "TOO_LARGE")]
     update.update_mask.paths.append("tags")
-    assert found(update) == [("queue.priority", "TOO_LARGE"), ("queue.tags", "TOO_FEW_ITEMS")]
+    assert found(update) == [("queue.priority", "TOO_LARGE"), ("queue.tags", "TOO_FEW")]
+
+
+def test_an_entry_is_never_the_empty_text() -> None:
+    assert found(good(agent_ids=[ID, ""])) == [("agent_ids[1]", "FORMAT")]
+
+
+@pytest.mark.parametrize(
+    ("path", "right"),
+    [
+        ("priority", True),
+        ("parent.name", True),
+        ("extra.anything", True),
+        ("id", False),  # only the server sets it
+        ("parent.id", False),
+        ("y", False),
+        ("parent.y", False),
+        ("name.y", False),
+        ("skills.name", False),
+        ("*", False),
+        ("", False),
+    ],
+)
+def test_a_mask_names_what_can_be_changed(path: str, right: bool) -> None:
+    update = Update(queue=Queue(priority=5, tags=["a"], parent=good()))
+    update.update_mask.paths.append(path)
+    assert [item for item in found(update) if item[0] == "update_mask"] == (
+        [] if right else [("update_mask", "UNKNOWN_FIELD")]
+    )
 
 
 def test_endless_nesting_is_refused() -> None:

@@ -76,8 +76,8 @@ def test_a_mask_says_what_is_required(bindings: dict[str, Binding]) -> None:
     with pytest.raises(InvalidArgument) as refused:
         update.request(parts, [], {"thing": {"name": "ab"}, "update_mask": "name,id,colour"}, True)
     assert [one.description for one in refused.value.violations] == [
-        "id cannot be changed",
-        "colour cannot be changed",
+        "names 'id', which cannot be changed",
+        "names 'colour', which cannot be changed",
     ]
     with pytest.raises(InvalidArgument):
         update.request(parts, [], None, False)

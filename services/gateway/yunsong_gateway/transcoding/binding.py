@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 
 from yunsong.options.v1 import options_pb2
 from yunsong_common.errors import InvalidArgument, Violation
+from yunsong_common.grpc.rules import wrong_mask_paths
 from yunsong_gateway.transcoding import enums
 from yunsong_gateway.transcoding.decode import Decoders, PathText
 from yunsong_gateway.transcoding.encode import Encoders, ToJson
@@ -117,12 +118,12 @@ class Binding:
         scope = self.method.input_type
         if self.mask_scope:
             scope = message_type_of(scope.fields_by_name[self.mask_scope])
-        for path in message.update_mask.paths:
-            field = scope.fields_by_name.get(path.partition(".")[0])
-            if field is None or self.decoders.rules_of(field).output_only:
-                yield Violation(
-                    field="update_mask", reason="UNKNOWN_FIELD", description=f"{path[:60]} cannot be changed"
-                )
+        for path in wrong_mask_paths(scope, message.update_mask.paths, self.decoders.rules_of):
+            yield Violation(
+                field="update_mask",
+                reason="UNKNOWN_FIELD",
+                description=f"names {path[:60]!r}, which cannot be changed",
+            )
 
     def _partial(self, tree: Any) -> tuple[str, frozenset[str]] | None:
         if not self.mask_scope or type(tree) is not dict:

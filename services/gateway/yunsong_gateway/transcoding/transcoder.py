@@ -72,6 +72,12 @@ class Transcoder:
         """Answers a request; errors of the callee and of the request are raised."""
         bindings = self.find(request)
         if not bindings:
+            if missing := self._catalogue.unlearned():
+                raise Unavailable(
+                    reason="SERVICE_NOT_LEARNED",
+                    message=f"The operations of {', '.join(missing)} are not known yet; try again soon.",
+                    retry_after_s=2.0,
+                )
             raise NotFound(
                 reason="ROUTE_UNKNOWN",
                 message=f"There is no operation at {request.path[:200]}; see /openapi.json.",
