@@ -20,8 +20,7 @@ def subscriptions(bot: Bot) -> list[Subscription[Any]]:
     """The bot's subscriptions. It answers only what is written after it first started."""
 
     async def on_message_posted(event: events_pb2.MessagePosted, _meta: EventMeta) -> None:
-        if _is_for_the_bot(event):
-            await bot.answer(_asked(event))
+        await bot.answer(_asked(event))
 
     return [
         # It calls another service, so it has no transaction of the runtime's; `Bot` makes it happen once.
@@ -32,6 +31,7 @@ def subscriptions(bot: Bot) -> list[Subscription[Any]]:
             start="new",
             transactional=False,
             concurrency=64,
+            concerns=_is_for_the_bot,
         ),
         Subscription(
             event_type=events_pb2.ContactErased, handler=_on_contact_erased, consumer=_FORGETTING, start="new"

@@ -22,15 +22,24 @@ _AUTHORS = {
 }
 
 
-def delivery_for(event: events_pb2.MessagePosted, catalogue: Catalogue) -> NewDelivery | None:
-    """The delivery of a message; None for what the contact wrote or must not see, and for channels that send nothing."""
+def goes_out(event: events_pb2.MessagePosted, catalogue: Catalogue) -> bool:
+    """False for what the contact wrote or must not see, and for channels that send nothing."""
     message = event.message
     if message.visibility != message_pb2.VISIBILITY_PUBLIC or message.author.kind not in _AUTHORS:
+        return False
+    # A channel that is not installed just now keeps its messages: they die with a sentence and can be replayed.
+    channel = catalogue.find(event.meta.channel)
+    return channel is None or bool(channel.sends)
+
+
+def delivery_for(event: events_pb2.MessagePosted, catalogue: Catalogue) -> NewDelivery | None:
+    """The delivery of a message that `goes_out`; None also where its channel cannot carry anything of it."""
+    if not goes_out(event, catalogue):
         return None
+    message = event.message
     stored = stored_message(message)
     channel = catalogue.find(event.meta.channel)
-    # A channel that is not installed just now keeps its messages: they die with a sentence and can be replayed.
-    if channel is not None and (not channel.sends or fit(stored["content"], channel.sends) is None):
+    if channel is not None and fit(stored["content"], channel.sends) is None:
         return None
     return NewDelivery(
         inbox_id=event.meta.inbox_id,

@@ -8,7 +8,7 @@ from typing import Any
 from yunsong.conversation.v1 import events_pb2
 from yunsong_channel_adapter.channels import Catalogue
 from yunsong_channel_adapter.handlers.deliveries import give_up
-from yunsong_channel_adapter.outgoing import delivery_for, stored_message
+from yunsong_channel_adapter.outgoing import delivery_for, goes_out, stored_message
 from yunsong_channel_adapter.repository import deliveries
 from yunsong_common.bus import Delivery, EventMeta, Subscription
 from yunsong_common.db import Transaction
@@ -51,6 +51,7 @@ def subscriptions(catalogue: Catalogue, wake: Callable[[], None]) -> Sequence[Su
             consumer=_CONSUMER,
             start="new",
             many=True,
+            concerns=lambda event: goes_out(event, catalogue),
         ),
         Subscription(
             event_type=events_pb2.MessageEdited, handler=on_message_edited, consumer=_CONSUMER, start="new"

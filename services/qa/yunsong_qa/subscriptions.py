@@ -17,6 +17,8 @@ from yunsong_qa.handlers.recording import Observed, Recording, erase
 from yunsong_qa.repository import facts as repository
 
 _CONSUMER = "qa"
+# Nobody waits for a fact, and one transaction takes many.
+_GATHER_S = 0.05
 
 
 def subscriptions(recording: Recording, batch: int) -> list[Subscription[Any]]:
@@ -43,6 +45,7 @@ def subscriptions(recording: Recording, batch: int) -> list[Subscription[Any]]:
                 start="all",
                 batch=batch,
                 many=True,
+                gather_s=_GATHER_S,
             )
             for event_type in recorded
         ),
@@ -112,7 +115,14 @@ def _outside_fact(event: Any, meta: EventMeta) -> Fact:
 
 
 def _single(event_type: Any, handler: Any, batch: int) -> Subscription[Any]:
-    return Subscription(event_type=event_type, handler=handler, consumer=_CONSUMER, start="all", batch=batch)
+    return Subscription(
+        event_type=event_type,
+        handler=handler,
+        consumer=_CONSUMER,
+        start="all",
+        batch=batch,
+        gather_s=_GATHER_S,
+    )
 
 
 def _named_agents(record: Any) -> Any:

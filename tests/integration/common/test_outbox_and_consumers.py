@@ -266,3 +266,42 @@ async def waiting(node: Node, name: str, count: int) -> bool:
 
 async def dead(node: Node, name: str) -> bool:
     return any(item.consumer == name for item in await list_dead_letters(node.database, limit=1000))
+
+
+async def test_an_event_that_means_nothing_leaves_no_trace(node: Node) -> None:
+    entity, name = new_id(), new_id()
+
+    def even(event: events_pb2.MessagePosted) -> bool:
+        return event.meta.conversation_id == entity and event.meta.rev % 2 == 0
+
+    consumer = node.consumer(subscription(name, concerns=even))
+    async with running(consumer.run):
+        await node.post(entity, 1, 2, 3, 4)
+        await eventually(lambda: has_seen(node, entity, [2, 4]))
+        await eventually(lambda: is_idle(consumer))
+    async with node.database.read() as tx:
+        recorded = await tx.raw.fetchval("SELECT count(*) FROM processed_events WHERE consumer = $1", name)
+    assert recorded == 2
+
+
+async def test_events_gather_while_the_last_batch_is_young(node: Node) -> None:
+    entity = new_id()
+    sizes: list[int] = []
+
+    async def handler(tx: Transaction, deliveries: list[Delivery[events_pb2.MessagePosted]]) -> None:
+        sizes.append(len(deliveries))
+        for delivery in deliveries:
+            await note_seen(tx, delivery.event, delivery.meta)
+
+    def ours(event: events_pb2.MessagePosted) -> bool:
+        return event.meta.conversation_id == entity
+
+    consumer = node.consumer(subscription(new_id(), handler, many=True, gather_s=1.0, concerns=ours))
+    async with running(consumer.run):
+        await node.post(entity, 1)
+        await eventually(lambda: has_seen(node, entity, [1]))
+        for rev in range(2, 12):
+            await node.post(entity, rev)
+        await eventually(lambda: has_seen(node, entity, list(range(1, 12))))
+    assert sizes[0] == 1
+    assert len(sizes) <= 3

@@ -81,6 +81,8 @@ class Consumer:
         self._transactional = subscriptions[0].transactional
         self._concurrency = min(item.concurrency for item in subscriptions)
         self._batch = min(item.batch for item in subscriptions)
+        self._gather_s = min(item.gather_s for item in subscriptions)
+        self._began_at = float("-inf")
         self._bus = bus
         self._client = bus.client
         self._database = database
@@ -98,6 +100,7 @@ class Consumer:
         self._client.listeners.append(self._on_connection)
         self._handled = metrics.counter("yunsong_consumer_events_total", name, "handled")
         self._known = metrics.counter("yunsong_consumer_events_total", name, "known")
+        self._passed = metrics.counter("yunsong_consumer_events_total", name, "passed")
         self._failed = metrics.counter("yunsong_consumer_events_total", name, "failed")
         self._seconds = metrics.histogram("yunsong_consumer_batch_seconds", name)
         self._lag_gauge = metrics.gauge("yunsong_consumer_lag", name, stream)
@@ -179,9 +182,20 @@ class Consumer:
                     # Not even heartbeats: the server forgot the request, or the consumer is gone.
                     self._requested = 0
                     self._missing = True
-            if self._stopping:
-                return []
+        await self._gather()
+        if self._stopping:
+            return []
         return [self._buffer.popleft() for _ in range(min(len(self._buffer), self._batch))]
+
+    async def _gather(self) -> None:
+        """Lets more events join a batch that would begin too soon after the one before."""
+        now = self._clock.monotonic()
+        pause = self._began_at + self._gather_s - now
+        if pause > 0 and 0 < len(self._buffer) < self._batch and not self._stopping:
+            await self._clock.sleep(pause)
+            now += pause
+        if self._buffer:
+            self._began_at = now
 
     def _on_message(self, msg: Msg) -> None:
         self._heard_at = self._clock.monotonic()
@@ -271,7 +285,9 @@ class Consumer:
 
     async def _handle(self, messages: list[Msg]) -> None:
         started = self._clock.monotonic()
-        items = [item for msg in messages if (item := self._read(msg)) is not None]
+        read = [item for msg in messages if (item := self._read(msg)) is not None]
+        items = [item for item in read if item.subscription.concerns(item.event)]
+        self._passed.inc(len(read) - len(items))
         # By entity, so that replicas lock in the same order; the sort keeps the order within an entity.
         items.sort(key=lambda item: item.meta.entity_id)
         if items:

@@ -85,7 +85,8 @@ class Retries:
 
     async def _round(self) -> int:
         prefixes = [f"{subject}." for subject in self._consumer.subscriptions]
-        async with self._database.transaction() as tx:
+        # One statement, so it needs no transaction around it; every consumer does this every second.
+        async with self._database.read() as tx:
             rows = await tx.raw.fetch(
                 f'UPDATE "{self._schema}".dead_letters SET next_attempt_at = clock_timestamp() + make_interval(secs => $3) '  # noqa: S608
                 f'WHERE (consumer, event_id) IN (SELECT consumer, event_id FROM "{self._schema}".dead_letters '

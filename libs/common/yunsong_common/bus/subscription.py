@@ -30,6 +30,10 @@ class EventMeta:
         return self.subject.rpartition(".")[2]
 
 
+def _always(_: Message) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery(Generic[M]):
     """One event of a batch."""
@@ -58,6 +62,12 @@ class Subscription(Generic[M]):
 
     With `many=True` the handler gets `(tx, deliveries: Sequence[Delivery])`: neighbours of this type at once, for bulk statements.
 
+    `concerns` tells from an event alone whether it means anything here; one that does not is acknowledged and leaves no trace, so a
+    batch of such events costs no transaction.
+
+    With `gather_s` a batch begins at least so long after the one before it: the first event after a quiet time is handled at once,
+    and under load one transaction takes what would otherwise be many. For consumers whom nobody waits for.
+
     Subscriptions of one `consumer` to one stream share a durable consumer, and must agree on `start`: "new" begins with events
     that happen after the first start, "all" with what the stream holds.
     """
@@ -71,6 +81,8 @@ class Subscription(Generic[M]):
     transactional: bool = True
     many: bool = False
     concurrency: int = 16
+    concerns: Callable[[M], bool] = _always
+    gather_s: float = 0.0
 
     def __post_init__(self) -> None:
         route = route_of(self.event_type)
