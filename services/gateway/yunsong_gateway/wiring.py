@@ -46,9 +46,11 @@ from yunsong_gateway.transcoding.catalogue import Catalogue
 from yunsong_gateway.transcoding.transcoder import Transcoder
 from yunsong_gateway.upkeep import SessionWatch, Upkeep
 from yunsong_gateway.webhooks.inbound import ChannelWebhooks
+from yunsong_gateway.webhooks.known import KnownWebhooks
 from yunsong_gateway.webhooks.sender import WebhookSender
 
 VERSION = distribution_version("yunsong-gateway")
+_LEARN_WITHIN_S = 15.0
 
 
 def build(settings: GatewaySettings, registries: Registries) -> Service:
@@ -82,8 +84,13 @@ def build(settings: GatewaySettings, registries: Registries) -> Service:
         ),
         key,
     )
+    known_webhooks = KnownWebhooks(database, registries.clock)
     sender = WebhookSender(
-        database, vault, allow_private=settings.webhooks_allow_private, attempts=settings.webhook_attempts
+        database,
+        vault,
+        known_webhooks,
+        allow_private=settings.webhooks_allow_private,
+        attempts=settings.webhook_attempts,
     )
 
     hub = Hub(bus, channels)
@@ -123,11 +130,14 @@ def build(settings: GatewaySettings, registries: Registries) -> Service:
         await bus.subscribe_live(events_pb2.AccessRevoked, authenticator.on_revoked)
         bus.on_reconnect(authenticator.forget_all)
 
+    started = registries.clock.monotonic()
+
     async def services_are_learned() -> None:
         missing = catalogue.unlearned()
-        if "gateway" in missing:
+        # At a common start all come within seconds; later one that is away must not close the door to the others.
+        if "gateway" in missing or (missing and registries.clock.monotonic() - started < _LEARN_WITHIN_S):
             raise Unavailable(
-                reason="NOT_LEARNED", message="the gateway's own operations are not learned yet"
+                reason="NOT_LEARNED", message=f"operations are not learned yet of: {', '.join(missing)}"
             )
 
     async def close() -> None:
@@ -172,6 +182,7 @@ def build(settings: GatewaySettings, registries: Registries) -> Service:
             wheel.run,
             lease.run,
             sender.run,
+            known_webhooks.run,
             SessionWatch(database, hub).run,
             Upkeep(database, audit_days=settings.audit_days).run,
         ],

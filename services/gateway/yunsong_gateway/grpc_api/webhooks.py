@@ -78,7 +78,7 @@ class WebhookApi(gateway_pb2_grpc.WebhookServiceServicer):
                 description=wanted.description,
                 secret=self._vault.lock(secret),
             )
-        self._sender.changed()
+        await self._sender.changed()
         return gateway_pb2.CreateWebhookResponse(webhook=_message(hook), secret=secret)
 
     async def UpdateWebhook(
@@ -107,7 +107,7 @@ class WebhookApi(gateway_pb2_grpc.WebhookServiceServicer):
             changes["event_types"] = sorted(set(changes["event_types"]))
         async with self._database.transaction() as tx:
             hook = await repository.update(tx, request.webhook_id, changes)
-        self._sender.changed()
+        await self._sender.changed()
         return _message(hook)
 
     async def DeleteWebhook(
@@ -115,7 +115,7 @@ class WebhookApi(gateway_pb2_grpc.WebhookServiceServicer):
     ) -> gateway_pb2.DeleteWebhookResponse:
         async with self._database.transaction() as tx:
             await repository.delete(tx, request.webhook_id)
-        self._sender.changed()
+        await self._sender.changed()
         return gateway_pb2.DeleteWebhookResponse()
 
     async def ListWebhookDeliveries(
@@ -136,5 +136,5 @@ class WebhookApi(gateway_pb2_grpc.WebhookServiceServicer):
     ) -> model_pb2.WebhookDelivery:
         async with self._database.transaction() as tx:
             delivery = await repository.replay(tx, request.webhook_id, request.delivery_id)
-        self._sender.changed()
+        self._sender.look()
         return _delivery_message(delivery)

@@ -147,11 +147,15 @@ async def replay(tx: Transaction, webhook_id: str, delivery_id: str) -> WebhookD
 
 
 async def enqueue(tx: Transaction, rows: Sequence[tuple[str, str, str, bytes]]) -> None:
-    """Adds deliveries (webhook id, event id, event type, body); one that is there already stays as it is."""
+    """Adds deliveries (webhook id, event id, event type, body); one that is there already stays as it is.
+
+    None is added for a webhook that is gone.
+    """
     now = await tx.now()
     await tx.raw.executemany(
         "INSERT INTO webhook_deliveries (id, webhook_id, event_id, event_type, body, status, next_attempt_at, created_at) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $7) ON CONFLICT (webhook_id, event_id) DO NOTHING",
+        "SELECT $1::uuid, id, $3::uuid, $4, $5::bytea, $6, $7::timestamptz, $7 FROM webhooks WHERE id = $2 "
+        "ON CONFLICT (webhook_id, event_id) DO NOTHING",
         [
             (UUID(new_id()), UUID(webhook_id), UUID(event_id), event_type, body, PENDING, now)
             for webhook_id, event_id, event_type, body in rows

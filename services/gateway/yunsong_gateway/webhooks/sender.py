@@ -6,11 +6,11 @@ import asyncio
 import datetime as dt
 import logging
 import random
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import httpx
+from google.protobuf.message import Message
 from standardwebhooks import Webhook as Signature
 
 from yunsong_common.bus import Subscription
@@ -19,6 +19,7 @@ from yunsong_common.db import Database, Transaction
 from yunsong_common.errors import YunsongError
 from yunsong_gateway.identity.vault import Vault
 from yunsong_gateway.webhooks import events, repository
+from yunsong_gateway.webhooks.known import KnownWebhooks, wants
 from yunsong_gateway.webhooks.repository import DEAD, PENDING, SENT, Due
 from yunsong_gateway.webhooks.targets import TargetRefused, resolve
 
@@ -29,38 +30,46 @@ _TIMEOUT_S = 15.0
 _LEASE_S = 60.0
 _POLL_S = 1.0
 _PAUSES_S = (5, 30, 120, 600, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600)
-_KNOWN_S = 5.0  # how long the list of webhooks is remembered
 _GONE = 410
 
 
 class WebhookSender:
     """Makes deliveries of events and sends what is due."""
 
-    def __init__(self, database: Database, vault: Vault, *, allow_private: bool, attempts: int) -> None:
+    def __init__(
+        self, database: Database, vault: Vault, known: KnownWebhooks, *, allow_private: bool, attempts: int
+    ) -> None:
         self._database = database
+        self._known = known
         self._vault = vault
         self._allow_private = allow_private
         self._attempts = attempts
         self._wake = asyncio.Event()
-        self._hooks: list[repository.Webhook] = []
-        self._read_at = float("-inf")
 
     def subscriptions(self) -> list[Subscription[Any]]:
-        """One for each type of event that can go out."""
+        """One for each type of event that can go out; one that no webhook wants costs next to nothing."""
         return [
             Subscription(
-                event_type=kind, handler=self.on_events, consumer="gateway-webhooks", start="new", many=True
+                event_type=kind,
+                handler=self.on_events,
+                consumer="gateway-webhooks",
+                start="new",
+                many=True,
+                concerns=self._concerns(name),
             )
-            for kind in events.TYPES.values()
+            for name, kind in events.TYPES.items()
         ]
+
+    def _concerns(self, event_type: str) -> Callable[[Message], bool]:
+        return lambda _event: self._known.may_want(event_type)
 
     async def on_events(self, tx: Transaction, deliveries: Sequence[Delivery[Any]]) -> None:
         """Writes a delivery for every webhook that wants an event."""
-        hooks = [hook for hook in await self._known(tx) if hook.enabled]
+        hooks = await self._known.enabled(tx)
         rows: list[tuple[str, str, str, bytes]] = []
         for delivery in deliveries if hooks else ():
             name = events.type_of(delivery.meta.subject)
-            wanting = [hook for hook in hooks if not hook.event_types or name in hook.event_types]
+            wanting = [hook for hook in hooks if wants(hook, name)]
             if wanting:
                 meta = delivery.meta
                 body = events.cloud_event(meta.event_id, meta.subject, meta.occurred_at, delivery.event)
@@ -69,15 +78,13 @@ class WebhookSender:
             await repository.enqueue(tx, rows)
             self._wake.set()
 
-    async def _known(self, tx: Transaction) -> list[repository.Webhook]:
-        if time.monotonic() - self._read_at > _KNOWN_S:
-            self._hooks = await repository.all_hooks(tx)
-            self._read_at = time.monotonic()
-        return self._hooks
+    async def changed(self) -> None:
+        """A webhook was made or changed here: returns once every replica goes by it. What is due is looked for at once."""
+        self._wake.set()
+        await self._known.spread()
 
-    def changed(self) -> None:
-        """A webhook was made or changed here: read them again, and look for what is due."""
-        self._read_at = float("-inf")
+    def look(self) -> None:
+        """Looks for what is due at once."""
         self._wake.set()
 
     async def run(self) -> None:
@@ -155,4 +162,3 @@ class WebhookSender:
         if response_status == _GONE:
             # Standard Webhooks: the receiver wants no more of it.
             await repository.update(tx, due.webhook_id, {"enabled": False})
-            self.changed()
