@@ -229,6 +229,9 @@ async def start(postgres_url: str, nats_url: str) -> AsyncIterator[Start]:
             "ops_port": 0,
             "timer_s": 0.05,
             "grace_s": 2.0,
+            # Nobody is there, also when a copy of the product runs on this machine.
+            "channel_adapter_address": "127.0.0.1:1",
+            "router_address": "127.0.0.1:1",
         }
         task = asyncio.create_task(serve([build], registries, **{**overrides, **settings}))
         address = await eventually(
