@@ -103,6 +103,9 @@ async def test_a_second_factor(door: Door) -> None:
     assert (
         await door.http.post("/api/v1/sessions", json={**body, "totp_code": following})
     ).status_code == 200
+    lost = {**body, "totp_code": codes[0]}  # the device is lost; a recovery code counts once too
+    assert (await door.http.post("/api/v1/sessions", json=lost)).status_code == 200
+    assert (await door.http.post("/api/v1/sessions", json=lost)).json()["code"] == "TOTP_WRONG"
 
 
 async def test_roles_bound_what_is_given(door: Door) -> None:
@@ -128,6 +131,10 @@ async def test_roles_bound_what_is_given(door: Door) -> None:
     me = (await door.http.get("/api/v1/me", headers=admin)).json()
     steal = await door.http.post(f"/api/v1/users/{me['user']['id']}:reset_password", json={}, headers=lead)
     assert steal.json()["code"] == "ROLE_ABOVE_OWN", steal.text
+    rename = await door.http.patch(
+        f"/api/v1/users/{me['user']['id']}", json={"user": {"username": "gone"}}, headers=lead
+    )
+    assert rename.json()["code"] == "ROLE_ABOVE_OWN", rename.text
     last = await door.http.patch(
         f"/api/v1/users/{me['user']['id']}", json={"user": {"enabled": False}}, headers=admin
     )

@@ -117,10 +117,10 @@ class UserApi(gateway_pb2_grpc.UserServiceServicer):
             changes = {name: getattr(request.user, name) for name in names}
             if "roles" in changes:
                 changes["roles"] = list(changes["roles"])
-                # Neither giving nor taking goes beyond what the caller holds.
-                await accounts.check_roles(
-                    tx, {*changes["roles"], *user.roles}, principal.permissions, self._permissions
-                )
+            # Neither giving nor taking goes beyond what the caller holds, and nobody changes who holds more.
+            await accounts.check_roles(
+                tx, {*changes.get("roles", ()), *user.roles}, principal.permissions, self._permissions
+            )
             changed = await accounts.update(tx, user, changes)
             before = await accounts.permissions_of(tx, user.roles, self._permissions)
             now = await accounts.permissions_of(tx, changed.roles, self._permissions)
