@@ -32,6 +32,11 @@ service ThingService {
     option (google.api.http) = {patch: "/api/v1/things/{thing_id}" body: "*"};
     option (yunsong.options.v1.access) = {permission: "thing.write"};
   }
+  // Changes how things look.
+  rpc UpdateThingLook(UpdateThingLookRequest) returns (Thing) {
+    option (google.api.http) = {patch: "/api/v1/look" body: "*"};
+    option (yunsong.options.v1.access) = {permission: "thing.write"};
+  }
   // Closes a thing.
   rpc CloseThing(CloseThingRequest) returns (Thing) {
     option (google.api.http) = {post: "/api/v1/things/{thing.id}:close" body: "thing"};
@@ -93,6 +98,11 @@ message UpdateThingRequest {
   string thing_id = 1 [(yunsong.options.v1.field) = {required: true}];
   Thing thing = 2 [(yunsong.options.v1.field) = {required: true}];
   google.protobuf.FieldMask update_mask = 3 [(yunsong.options.v1.field) = {required: true}];
+}
+
+message UpdateThingLookRequest {
+  Part look = 1 [(yunsong.options.v1.field) = {required: true}];
+  google.protobuf.FieldMask update_mask = 2 [(yunsong.options.v1.field) = {required: true}];
 }
 
 message CloseThingRequest {

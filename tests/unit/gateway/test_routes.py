@@ -67,6 +67,14 @@ def test_a_patch_without_a_mask_changes_what_it_holds(bindings: dict[str, Bindin
     assert request.thing.small == 1
 
 
+def test_a_mask_is_about_a_field_that_shares_the_last_words(bindings: dict[str, Binding]) -> None:
+    update = bindings["UpdateThingLook"]
+    request: Any = update.request(["api", "v1", "look"], [], {"look": {"name": "ab"}}, True)
+    assert list(request.update_mask.paths) == ["name"]
+    request = update.request(["api", "v1", "look"], [], {"look": {"parts": []}, "update_mask": "parts"}, True)
+    assert list(request.update_mask.paths) == ["parts"]
+
+
 def test_a_mask_says_what_is_required(bindings: dict[str, Binding]) -> None:
     update = bindings["UpdateThing"]
     parts = ["api", "v1", "things", "t1"]

@@ -218,14 +218,18 @@ def _bind(
 
 
 def _mask_scope(method: MethodDescriptor, http_method: str, body: str) -> str | None:
-    """`UpdateQueue` has its mask about `queue`, in the body or beside it; without such a field, about itself."""
+    """`UpdateQueue` has its mask about `queue`, in the body or beside it; without such a field, about itself.
+
+    `UpdateBotSettings` may call its field just `settings`.
+    """
     fields = method.input_type.fields_by_name
     if http_method != "PATCH" or "update_mask" not in fields:
         return None
     if body not in ("", "*"):
         return body
-    resource = enums.snake_case(method.name.removeprefix("Update"))
-    return resource if resource in fields and fields[resource].message_type is not None else ""
+    words = enums.snake_case(method.name.removeprefix("Update")).split("_")
+    names = ("_".join(words[start:]) for start in range(len(words)))
+    return next((name for name in names if name in fields and fields[name].message_type is not None), "")
 
 
 def _field_at(message: Descriptor, path: str) -> FieldDescriptor:
