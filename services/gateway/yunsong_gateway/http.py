@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -108,12 +108,30 @@ class Response:
         return cls(status, orjson.dumps(value), "application/json", list(headers))
 
     async def send(self, send: Send, extra: Iterable[tuple[str, str]] = (), *, head: bool = False) -> None:
+        await self._start(send, extra, len(self.body))
+        await send({"type": "http.response.body", "body": b"" if head else self.body})
+
+    async def _start(self, send: Send, extra: Iterable[tuple[str, str]], size: int) -> None:
         headers = [
             (name.lower().encode("latin-1"), value.encode("latin-1"))
             for name, value in (*self.headers, *extra)
         ]
-        if self.body or self.status not in (204, 304):
+        if size or self.status not in (204, 304):
             headers.append((b"content-type", self.media_type.encode("latin-1")))
-        headers.append((b"content-length", str(len(self.body)).encode()))
+        headers.append((b"content-length", str(size).encode()))
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if head else self.body})
+
+
+@dataclass(slots=True, kw_only=True)
+class StreamedResponse(Response):
+    """An answer whose body is passed on as it comes, never held as a whole; a slow client slows its source."""
+
+    chunks: AsyncIterator[bytes]
+    size: int
+
+    async def send(self, send: Send, extra: Iterable[tuple[str, str]] = (), *, head: bool = False) -> None:
+        await self._start(send, extra, self.size)
+        if not head:
+            async for chunk in self.chunks:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})

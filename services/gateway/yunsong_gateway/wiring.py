@@ -16,6 +16,7 @@ from yunsong_common.settings import SERVICES
 from yunsong_gateway.app import App, Parts
 from yunsong_gateway.cors import Origins
 from yunsong_gateway.files.http import FileApi
+from yunsong_gateway.files.references import FileReferences
 from yunsong_gateway.files.store import Files, open_store
 from yunsong_gateway.grpc_api.keys import ApiKeyApi, ContactSessionApi
 from yunsong_gateway.grpc_api.sessions import SessionApi
@@ -40,7 +41,7 @@ from yunsong_gateway.realtime.hub import Hub
 from yunsong_gateway.realtime.presence import PresenceLease
 from yunsong_gateway.realtime.wheel import Wheel
 from yunsong_gateway.settings import GatewaySettings
-from yunsong_gateway.subscriptions import agents_of_users
+from yunsong_gateway.subscriptions import agents_of_users, files_of_erased
 from yunsong_gateway.tables import SCHEMA
 from yunsong_gateway.transcoding.catalogue import Catalogue
 from yunsong_gateway.transcoding.transcoder import Transcoder
@@ -93,13 +94,14 @@ def build(settings: GatewaySettings, registries: Registries) -> Service:
         attempts=settings.webhook_attempts,
     )
 
+    references = FileReferences(files)
     hub = Hub(bus, channels)
     lease = PresenceLease(hub, channels)
     wheel = Wheel(hub, period_s=settings.heartbeat_s)
     appender = Appender(
         internal_pb2_grpc.ConversationInternalServiceStub(channels.conversation), lanes=settings.append_lanes
     )
-    commands = Commands(hub, appender, bus, channels, Signer(key))
+    commands = Commands(hub, appender, bus, channels, Signer(key), references)
     endpoint = Endpoint(hub, wheel, lease, commands, max_sockets=settings.max_sockets)
 
     app = App(
@@ -111,6 +113,7 @@ def build(settings: GatewaySettings, registries: Registries) -> Service:
                 catalogue,
                 channels.as_principal,
                 AuditLog(database).audited,
+                references.check,
                 timeout_s=settings.request_timeout_s,
                 max_body=settings.max_body_bytes,
             ),
@@ -174,7 +177,11 @@ def build(settings: GatewaySettings, registries: Registries) -> Service:
                 SystemApi(database, channels, files, VERSION),
             ),
         ],
-        subscriptions=[agents_of_users(database, channels, permissions), *sender.subscriptions()],
+        subscriptions=[
+            agents_of_users(database, channels, permissions),
+            files_of_erased(files),
+            *sender.subscriptions(),
+        ],
         tasks=[
             catalogue.run,
             hub.run,

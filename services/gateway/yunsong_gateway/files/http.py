@@ -14,7 +14,7 @@ from yunsong.auth.v1 import principal_pb2
 from yunsong_common.errors import InvalidArgument, PermissionDenied, Unauthenticated, Violation
 from yunsong_gateway.files import sniff
 from yunsong_gateway.files.store import Files
-from yunsong_gateway.http import Request, Response
+from yunsong_gateway.http import Request, Response, StreamedResponse
 from yunsong_gateway.realtime.events import ENCODERS
 
 PATH = "/api/v1/files"
@@ -57,11 +57,12 @@ class FileApi:
             canonical, query.get("expires", [""])[0], query.get("signature", [""])[0]
         )
         disposition = "inline" if sniff.is_inline(file.media_type) else "attachment"
-        return Response(
+        return StreamedResponse(
             200,
-            content,
-            file.media_type,
-            [
+            media_type=file.media_type,
+            chunks=content,
+            size=file.size,
+            headers=[
                 ("content-disposition", f"{disposition}; filename*=UTF-8''{quote(file.name)}"),
                 ("content-security-policy", "default-src 'none'; sandbox"),
                 ("cache-control", "private, max-age=3600"),

@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
 import hmac
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -27,6 +28,8 @@ from yunsong_gateway.grpc_api.times import stamp
 from yunsong_gateway.identity.vault import derive
 
 _URL_S = 3600
+_CHUNK = 256 * 1024
+_DELETED_AT_ONCE = 100
 _COLUMNS = "id, name, media_type, size, sha256, object_key, owner_kind, owner_id, created_at"
 
 
@@ -73,11 +76,7 @@ class Files:
         try:
             await obstore.put_async(self._store, key, content)
         except (OSError, obstore.exceptions.BaseError) as error:
-            raise Unavailable(
-                reason="FILE_STORE_UNAVAILABLE",
-                message="The file could not be stored; try again.",
-                retry_after_s=5,
-            ) from error
+            raise _unavailable("The file could not be stored; try again.") from error
         kind = principal_pb2.ActorKind.Name(owner.kind).removeprefix("ACTOR_KIND_").lower()
         async with self._database.transaction() as tx:
             row = await tx.raw.fetchrow(
@@ -104,8 +103,40 @@ class Files:
     def unknown(self, file_id: str) -> NotFound:
         return NotFound(reason="FILE_UNKNOWN", message=f"There is no file {file_id}.", file_id=file_id)
 
-    async def content(self, file_id: str, expires: str, signature: str) -> tuple[File, bytes]:
-        """A file by its signed address. Raises PermissionDenied / FILE_LINK_INVALID, NotFound / FILE_UNKNOWN."""
+    async def readable(self, principal: principal_pb2.Principal, file_id: str) -> File:
+        """A file that the principal may read: a contact its own and the staff's. Raises NotFound / FILE_UNKNOWN."""
+        async with self._database.read() as tx:
+            file = await self.get(tx, file_id)
+        is_contact = principal.kind == principal_pb2.ACTOR_KIND_CONTACT
+        if is_contact and file.owner_kind == "contact" and file.owner_id != principal.actor_id:
+            raise self.unknown(file_id)
+        return file
+
+    async def forget_owner(self, kind: str, owner_id: str) -> None:
+        """Deletes all files of an owner; can be repeated. Raises Unavailable when the store does not take part."""
+        while True:
+            async with self._database.read() as tx:
+                rows = await tx.raw.fetch(
+                    "SELECT id, object_key FROM files WHERE owner_id = $1 AND owner_kind = $2 LIMIT $3",
+                    owner_id, kind, _DELETED_AT_ONCE,
+                )  # fmt: skip
+            if not rows:
+                return
+            try:
+                for row in rows:
+                    with contextlib.suppress(FileNotFoundError):
+                        await obstore.delete_async(self._store, row["object_key"])
+            except (OSError, obstore.exceptions.BaseError) as error:
+                raise _unavailable("The files cannot be deleted just now.") from error
+            # The rows last: without them nobody would know what is left in the store.
+            async with self._database.transaction() as tx:
+                await tx.raw.execute("DELETE FROM files WHERE id = ANY ($1)", [row["id"] for row in rows])
+
+    async def content(self, file_id: str, expires: str, signature: str) -> tuple[File, AsyncIterator[bytes]]:
+        """A file by its signed address, its bytes as they come out of the store.
+
+        Raises PermissionDenied / FILE_LINK_INVALID, NotFound / FILE_UNKNOWN.
+        """
         right = hmac.compare_digest(self._signature(file_id, expires).encode(), signature.encode())
         if not right or not expires.isascii() or not expires.isdigit() or int(expires) < time.time():
             raise PermissionDenied(
@@ -116,13 +147,11 @@ class Files:
             file = await self.get(tx, file_id)
         try:
             answer = await obstore.get_async(self._store, file.object_key)
-            return file, bytes(await answer.bytes_async())
         except FileNotFoundError as error:
             raise self.unknown(file_id) from error
         except (OSError, obstore.exceptions.BaseError) as error:
-            raise Unavailable(
-                reason="FILE_STORE_UNAVAILABLE", message="The file cannot be read just now.", retry_after_s=5
-            ) from error
+            raise _unavailable("The file cannot be read just now.") from error
+        return file, _chunks(answer)
 
     def message(self, file: File) -> model_pb2.File:
         return model_pb2.File(
@@ -144,6 +173,15 @@ class Files:
 
     def _signature(self, file_id: str, expires: str) -> str:
         return hmac.new(self._key, f"{file_id} {expires}".encode(), "sha256").hexdigest()
+
+
+async def _chunks(answer: Any) -> AsyncIterator[bytes]:
+    async for chunk in answer.stream(min_chunk_size=_CHUNK):
+        yield bytes(chunk)
+
+
+def _unavailable(message: str) -> Unavailable:
+    return Unavailable(reason="FILE_STORE_UNAVAILABLE", message=message, retry_after_s=5)
 
 
 def _file(row: Any) -> File:

@@ -7,7 +7,6 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import Struct
 
-from yunsong.auth.v1 import principal_pb2
 from yunsong.gateway.v1 import gateway_pb2, gateway_pb2_grpc, model_pb2
 from yunsong.ops.v1 import ops_pb2, ops_pb2_grpc
 from yunsong_common.db import Database
@@ -127,17 +126,7 @@ class SystemApi(gateway_pb2_grpc.SystemServiceServicer):
                 raise NotFound(reason="DEAD_LETTER_UNKNOWN", message=f"There is no dead letter {event_id}.")
 
     async def GetFile(self, request: gateway_pb2.GetFileRequest, context: Any) -> model_pb2.File:
-        principal = current_principal()
-        async with self._database.read() as tx:
-            file = await self._files.get(tx, request.file_id)
-        is_owner = file.owner_id == principal.actor_id
-        if (
-            principal.kind == principal_pb2.ACTOR_KIND_CONTACT
-            and not is_owner
-            and file.owner_kind == "contact"
-        ):
-            raise self._files.unknown(request.file_id)
-        return self._files.message(file)
+        return self._files.message(await self._files.readable(current_principal(), request.file_id))
 
 
 def _audit_message(entry: audit.Entry) -> model_pb2.AuditEntry:

@@ -28,6 +28,7 @@ from yunsong_common.errors import (
     error_of,
 )
 from yunsong_common.grpc import Channels, Signer
+from yunsong_gateway.files.references import FileReferences
 from yunsong_gateway.realtime import events
 from yunsong_gateway.realtime.appender import Appender, Outcome
 from yunsong_gateway.realtime.connection import Connection
@@ -71,12 +72,21 @@ Handler = Callable[[Connection, str, dict[str, Any]], Awaitable[None]]
 class Commands:
     """Carries out frames. Every one answers with an `ack` or raises what becomes an `error` frame."""
 
-    def __init__(self, hub: Hub, appender: Appender, bus: Bus, channels: Channels, signer: Signer) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        appender: Appender,
+        bus: Bus,
+        channels: Channels,
+        signer: Signer,
+        files: FileReferences,
+    ) -> None:
         self._hub = hub
         self._appender = appender
         self._bus = bus
         self._channels = channels
         self._signer = signer
+        self._files = files
         self._decoders = Decoders(events.CONTRACT)
         self._conversations = conversation_pb2_grpc.ConversationServiceStub(channels.conversation)
         self._own = contact_door_pb2_grpc.ContactConversationServiceStub(channels.conversation)
@@ -102,6 +112,7 @@ class Commands:
         entry = self._decode(internal_pb2.AppendEntry(), frame, allowed)
         if not connection.is_contact and not entry.conversation_id:
             raise _wrong("conversation_id", "REQUIRED", "is required")
+        await self._files.check(connection.principal, entry, self._decoders.rules_of)
         entry.principal = connection.signed(self._signer)
         self._appender.append(
             connection.principal.actor_id, entry, lambda outcome: self._sent(connection, ref, outcome)

@@ -22,6 +22,7 @@ from yunsong_common.errors import (
     Violation,
 )
 from yunsong_common.telemetry import current_traceparent
+from yunsong_gateway.files.references import RulesOf
 from yunsong_gateway.grpc_api.client_facts import facts
 from yunsong_gateway.http import Request, Response, UnsupportedMediaType
 from yunsong_gateway.problems import problem
@@ -48,19 +49,30 @@ Audited = Callable[
 ]
 
 
+CheckFiles = Callable[[principal_pb2.Principal, Message, RulesOf], Awaitable[None]]
+
+
 class Transcoder:
     """REST to gRPC over what the catalogue has learned.
 
     `sign` makes the metadata of a call. `audited` runs a call that belongs in the audit
-    log and writes it there.
+    log and writes it there. `check_files` refuses a message that names a file that is not the caller's to pass on.
     """
 
     def __init__(
-        self, catalogue: Catalogue, sign: Sign, audited: Audited, *, timeout_s: float, max_body: int
+        self,
+        catalogue: Catalogue,
+        sign: Sign,
+        audited: Audited,
+        check_files: CheckFiles,
+        *,
+        timeout_s: float,
+        max_body: int,
     ) -> None:
         self._catalogue = catalogue
         self._sign = sign
         self._audited = audited
+        self._check_files = check_files
         self._timeout_s = timeout_s
         self._max_body = max_body
 
@@ -94,6 +106,7 @@ class Transcoder:
             return response
         check_access(binding.access, principal)
         message = await self._message(binding, request)
+        await self._check_files(principal, message, binding.decoders.rules_of)
         answer = await self._call(binding, message, request, principal)
         return _response(binding, answer)
 
