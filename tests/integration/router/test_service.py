@@ -139,6 +139,14 @@ async def test_queues_are_configured_by_mask_and_refused_by_reason(postgres_url:
             await stub.CreateQueue(
                 router_pb2.CreateQueueRequest(queue=model_pb2.Queue(name=first.name)), metadata=admin
             )
+        with pytest.raises(InvalidArgument, match="the name must say something"):
+            await stub.CreateQueue(
+                router_pb2.CreateQueueRequest(queue=model_pb2.Queue(name=" \t")), metadata=admin
+            )
+        half = model_pb2.Queue(name="half")
+        half.holidays.add(date="2026-12-25", to="18:00")
+        with pytest.raises(InvalidArgument, match="HOLIDAY_INCOMPLETE"):
+            await stub.CreateQueue(router_pb2.CreateQueueRequest(queue=half), metadata=admin)
         request = router_pb2.UpdateQueueRequest(queue_id=second.id, queue=model_pb2.Queue(priority=10))
         request.queue.sla.first_response_s = 90
         request.queue.hours.add(weekday=1, to="18:00")

@@ -81,6 +81,17 @@ def page_key(token: str, length: int) -> tuple[str, ...] | None:
 
 
 def _schedule(source: model_pb2.Queue) -> Schedule:
+    half = [
+        Violation(f"queue.holidays[{index}]", "needs both `from` and `to`, or neither", "INCOMPLETE")
+        for index, entry in enumerate(source.holidays)
+        if bool(getattr(entry, "from")) != bool(entry.to)
+    ]
+    if half:
+        raise InvalidArgument(
+            reason="HOLIDAY_INCOMPLETE",
+            message="a holiday has both ends of its hours, or neither",
+            violations=half,
+        )
     weekly = tuple((entry.weekday, _hours(entry)) for entry in source.hours)
     holidays = tuple(
         (dt.date.fromisoformat(entry.date), _hours(entry) if entry.to else None) for entry in source.holidays
@@ -92,7 +103,7 @@ def _schedule(source: model_pb2.Queue) -> Schedule:
 
 def _hours(entry: model_pb2.OpeningHours | model_pb2.Holiday) -> Hours:
     # `from` is a keyword in Python.
-    return Hours(_minutes(getattr(entry, "from") or "00:00"), _minutes(entry.to))
+    return Hours(_minutes(getattr(entry, "from")), _minutes(entry.to))
 
 
 def _minutes(text: str) -> int:

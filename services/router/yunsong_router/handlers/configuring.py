@@ -122,9 +122,13 @@ async def known_queue(tx: Transaction, queue_id: str) -> Queue:
 
 
 async def _check(tx: Transaction, queue: Queue, strategies: Strategies) -> None:
+    if not queue.name:
+        raise _refused("queue.name", "REQUIRED", "the name must say something")
     if not strategies.knows(queue.strategy):
-        raise _refused("strategy_name", "STRATEGY_UNKNOWN", f"no strategy {queue.strategy!r} is installed")
-    await _check_skills(tx, queue.required_skills, "required_skills")
+        raise _refused(
+            "queue.strategy_name", "STRATEGY_UNKNOWN", f"no strategy {queue.strategy!r} is installed"
+        )
+    await _check_skills(tx, queue.required_skills, "queue.required_skills")
     overflow = await queues.ids_and_overflow(tx)
     if queue.overflow_queue_id is not None and queue.overflow_queue_id not in overflow:
         raise NotFound(
@@ -133,7 +137,7 @@ async def _check(tx: Transaction, queue: Queue, strategies: Strategies) -> None:
     overflow[queue.id] = queue.overflow_queue_id
     if cycle := overflow_cycle(queue.id, overflow):
         raise _refused(
-            "overflow_queue_id",
+            "queue.overflow_queue_id",
             "OVERFLOW_CYCLE",
             f"overflow would come back to where it began: {' -> '.join(cycle)}",
         )
