@@ -19,6 +19,7 @@ from yunsong_router.repository import items
 _CONSUMER = "router"
 # Apart from moves: messages are many, and come in bulk.
 _PROMISES = "router_promises"
+_GATHER_S = 0.05
 _WAITS = (model_pb2.CONVERSATION_STATE_QUEUED, model_pb2.CONVERSATION_STATE_OFF_HOURS)
 
 
@@ -87,5 +88,7 @@ def subscriptions(database: Database, policy: Policy) -> list[Subscription[Any]]
             consumer=_PROMISES,
             start="all",
             many=True,
+            concerns=lambda event: answer_of(event) is not None,
+            gather_s=_GATHER_S,
         ),
     ]

@@ -61,7 +61,10 @@ async def item_moved(
 async def written(tx: Transaction, answers: Sequence[Answer]) -> None:
     """Public messages: the contact's starts the clock of the next answer, an agent's stops what runs."""
     known = await store.lock(tx, {answer.conversation_id for answer in answers})
+    if not known:
+        return
     by_queue: dict[str, Queue | None] = {}
+    touched: dict[str, Promises] = {}
     for answer in sorted(answers, key=lambda answer: (answer.conversation_id, answer.rev)):
         promises = known.get(answer.conversation_id)
         # A message that is older than the last answer comes late; what it would start is kept already.
@@ -71,6 +74,7 @@ async def written(tx: Transaction, answers: Sequence[Answer]) -> None:
         if answer.by_agent:
             promises.answered_rev = answer.rev
             promises.clocks, changed = rules.agent_answered(promises.clocks)
+            touched[promises.conversation_id] = promises
         elif promises.queue_id is not None:
             if promises.queue_id not in by_queue:
                 by_queue[promises.queue_id] = await queues.rules(tx, promises.queue_id)
@@ -79,9 +83,11 @@ async def written(tx: Transaction, answers: Sequence[Answer]) -> None:
                 promises.clocks, changed = rules.contact_wrote(
                     promises.clocks, queue.sla, await tx.now(), queue.schedule.after_open_seconds
                 )
-        await _announce(tx, promises, changed)
-    if known:
-        await store.save(tx, list(known.values()))
+        if changed:
+            touched[promises.conversation_id] = promises
+            await _announce(tx, promises, changed)
+    if touched:
+        await store.save(tx, list(touched.values()))
 
 
 async def tick(tx: Transaction, limit: int = 500) -> int:
@@ -113,6 +119,8 @@ def _holder(item: WorkItem) -> str | None:
 
 
 async def _announce(tx: Transaction, promises: Promises, changed: Sequence[Clock]) -> None:
+    if not changed:
+        return
     occurred_at = wire.timestamp(await tx.now())
     for clock in changed:
         tx.emit(
