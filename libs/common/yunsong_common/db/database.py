@@ -86,6 +86,11 @@ class Transaction:
         """Publishes a live message once this transaction is committed; lost when the process dies or NATS is away."""
         self.live.append(message)
 
+    def told_now(self, database_now: dt.datetime) -> None:
+        """Takes what a statement read of the database's clock beside its own result, unless the clock was read before."""
+        if self._now is None:
+            self._now = database_now + self._database.clock_offset
+
     async def now(self) -> dt.datetime:
         """The database's clock, in UTC, plus the test offset. Read once per transaction."""
         if self._now is None:

@@ -5,7 +5,6 @@ An entry that is refused fails alone. A conversation that somebody else holds is
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
 
 import asyncpg
@@ -80,15 +79,15 @@ async def _append(db: Database, entries: Sequence[Entry], *, wait: bool) -> Left
     for entry in entries:
         entry.outcome = None
     async with db.transaction() as tx:
-        batch = _Batch(tx, entries, await tx.now(), wait=wait)
+        batch = _Batch(tx, entries, wait=wait)
         return await batch.run()
 
 
 class _Batch(Placing):
     """Placed entries, and what is done with them."""
 
-    def __init__(self, tx: Transaction, entries: Sequence[Entry], now: dt.datetime, *, wait: bool) -> None:
-        super().__init__(tx, entries, now, wait=wait)
+    def __init__(self, tx: Transaction, entries: Sequence[Entry], *, wait: bool) -> None:
+        super().__init__(tx, entries, wait=wait)
         self.recorder = Recorder(tx)
         self.seen: set[str] = set()
         self._in_batch: dict[tuple[str, str, str, int], messages.Stored] = {}

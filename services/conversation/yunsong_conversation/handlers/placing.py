@@ -23,10 +23,11 @@ class Placing:
     `undecided` are those that go on; call `place`, then `begin`.
     """
 
-    def __init__(self, tx: Transaction, entries: Sequence[Entry], now: dt.datetime, *, wait: bool) -> None:
+    now: dt.datetime
+
+    def __init__(self, tx: Transaction, entries: Sequence[Entry], *, wait: bool) -> None:
         self.tx = tx
         self.entries = entries
-        self.now = now
         self.wait = wait
         self.left = Left([], [])
         self.undecided = list(entries)
@@ -41,6 +42,7 @@ class Placing:
         await self._identify()
         await self._route()
         await self._lock()
+        self.now = await self.tx.now()
 
     async def _identify(self) -> None:
         """Contacts of messages from outside channels, found or created."""
@@ -49,7 +51,7 @@ class Placing:
             if entry.sender.contact_id:
                 self.contact_of[entry] = entry.sender.contact_id
         if outside:
-            found = await identify(self.tx, [entry.sender for entry in outside], self.now)
+            found = await identify(self.tx, [entry.sender for entry in outside], await self.tx.now())
             for entry, contact in zip(outside, found, strict=True):
                 if isinstance(contact, YunsongError):
                     self.refuse(entry, contact)
