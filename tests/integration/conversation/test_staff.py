@@ -138,7 +138,9 @@ async def test_fields_labels_and_categories(service: Replica) -> None:
     _, conversation_id = await service.active(await service.inbox(), agent)
     label = await service.taxonomy.CreateLabel(pb.CreateLabelRequest(name="退款"), metadata=service.as_(boss))
     with pytest.raises(AlreadyExists, match="LABEL_NAME_TAKEN"):
-        await service.taxonomy.CreateLabel(pb.CreateLabelRequest(name="退款"), metadata=service.as_(boss))
+        await service.taxonomy.CreateLabel(pb.CreateLabelRequest(name=" 退款 "), metadata=service.as_(boss))
+    with pytest.raises(InvalidArgument, match="NAME_BLANK"):
+        await service.taxonomy.CreateLabel(pb.CreateLabelRequest(name=" \t"), metadata=service.as_(boss))
     labelled = await service.staff.SetLabels(
         pb.SetLabelsRequest(conversation_id=conversation_id, label_ids=[label.id]),
         metadata=service.as_(agent),

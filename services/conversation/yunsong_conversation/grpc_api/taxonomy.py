@@ -5,6 +5,7 @@ from __future__ import annotations
 from yunsong.conversation.v1 import conversation_pb2 as pb
 from yunsong.conversation.v1 import conversation_pb2_grpc, model_pb2
 from yunsong_common.db import Database
+from yunsong_common.errors import InvalidArgument, Violation
 from yunsong_common.grpc import current_principal
 from yunsong_common.ids import new_id
 from yunsong_conversation.entries import viewer_of
@@ -29,7 +30,7 @@ class TaxonomyServicer(conversation_pb2_grpc.TaxonomyServiceServicer):
 
     async def CreateLabel(self, request: pb.CreateLabelRequest, context: Context) -> model_pb2.Label:
         """See the contract."""
-        label = Label(new_id(), request.name.replace("\0", ""), request.color or _DEFAULT_COLOR)
+        label = Label(new_id(), _name(request.name), request.color or _DEFAULT_COLOR)
         async with self._db.transaction() as tx:
             await taxonomy.add_label(tx, label)
         return _label(label)
@@ -51,7 +52,7 @@ class TaxonomyServicer(conversation_pb2_grpc.TaxonomyServiceServicer):
         self, request: pb.CreateWrapUpCategoryRequest, context: Context
     ) -> model_pb2.WrapUpCategory:
         """See the contract."""
-        category = Category(new_id(), request.name.replace("\0", ""), request.position)
+        category = Category(new_id(), _name(request.name), request.position)
         async with self._db.transaction() as tx:
             await taxonomy.add_category(tx, category)
         return _category(category)
@@ -63,6 +64,16 @@ class TaxonomyServicer(conversation_pb2_grpc.TaxonomyServiceServicer):
         async with self._db.transaction() as tx:
             await taxonomy.delete_category(tx, request.wrap_up_category_id)
         return pb.DeleteWrapUpCategoryResponse()
+
+
+def _name(text: str) -> str:
+    name = text.replace("\0", "").strip()
+    if not name:
+        message = "the name must say something"
+        raise InvalidArgument(
+            reason="NAME_BLANK", message=message, violations=[Violation("name", message, "REQUIRED")]
+        )
+    return name
 
 
 def _label(label: Label) -> model_pb2.Label:
