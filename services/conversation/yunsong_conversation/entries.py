@@ -11,7 +11,7 @@ from yunsong.auth.v1 import principal_pb2
 from yunsong.conversation.v1 import contact_door_pb2, conversation_pb2, internal_pb2, message_pb2
 from yunsong_common.errors import InvalidArgument, PermissionDenied, Unauthenticated
 from yunsong_common.grpc.principal import Verifier
-from yunsong_common.telemetry import current_traceparent
+from yunsong_common.telemetry import current_traceparent, is_traceparent
 from yunsong_conversation import contents
 from yunsong_conversation.domain.access import Viewer
 from yunsong_conversation.domain.messages import SYSTEM, Actor, AuthorKind, Visibility
@@ -70,6 +70,8 @@ class Entries:
             system=system,
         )
         made.conversation_id = entry.conversation_id
+        if is_traceparent(entry.traceparent):
+            made.traceparent = entry.traceparent
         if sender.is_contact and made.visibility != Visibility.PUBLIC:
             raise PermissionDenied(reason="NOT_STAFF", message="a contact cannot write notes")
         if not entry.principal:

@@ -95,13 +95,13 @@ def build(settings: GatewaySettings, registries: Registries) -> Service:
     )
 
     references = FileReferences(files)
-    hub = Hub(bus, channels)
+    hub = Hub(bus, channels, telemetry)
     lease = PresenceLease(hub, channels)
     wheel = Wheel(hub, period_s=settings.heartbeat_s)
     appender = Appender(
         internal_pb2_grpc.ConversationInternalServiceStub(channels.conversation), lanes=settings.append_lanes
     )
-    commands = Commands(hub, appender, bus, channels, Signer(key), references)
+    commands = Commands(hub, appender, bus, channels, Signer(key), references, telemetry)
     endpoint = Endpoint(hub, wheel, lease, commands, max_sockets=settings.max_sockets)
 
     app = App(

@@ -293,3 +293,24 @@ async def test_notes_mentions_and_whispers_stay_inside(service: Replica) -> None
         word in text_ for text_ in map(str, changes.changes) for word in ("看看", "慢一点", "看过")
     )
     assert (await service.get(conversation_id)).last_message_preview == "转人工"
+
+
+async def test_each_entry_of_a_call_stays_in_its_own_trace(service: Replica) -> None:
+    inbox = await service.inbox()
+    visitors = [await service.visitor(inbox) for _ in range(3)]
+    traces = [f"00-{n:032x}-{n:016x}-01" for n in (1, 2)]
+    entries = [
+        Append(principal=service.token(visitor), client_id="1", content=text("hi"), traceparent=traceparent)
+        for visitor, traceparent in zip(visitors, [*traces, "no traceparent"], strict=True)
+    ]
+    results = await append(service, *entries)
+    async with service.db.read() as tx:
+        rows = await tx.raw.fetch(
+            "SELECT entity_id::text AS id, headers->>'traceparent' AS traceparent FROM outbox "
+            "WHERE type LIKE '%MessagePosted' AND entity_id = ANY ($1)",
+            [result.conversation_id for result in results],
+        )
+    found = {row["id"]: row["traceparent"] for row in rows}
+    kept = [found[result.conversation_id] for result in results]
+    assert kept[:2] == traces
+    assert kept[2] not in (*traces, "no traceparent")

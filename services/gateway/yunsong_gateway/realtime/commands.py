@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from google.protobuf.message import Message
+from opentelemetry.trace import SpanKind
 
 from yunsong.conversation.v1 import (
     contact_door_pb2,
@@ -28,6 +29,7 @@ from yunsong_common.errors import (
     error_of,
 )
 from yunsong_common.grpc import Channels, Signer
+from yunsong_common.telemetry import Telemetry, current_traceparent
 from yunsong_gateway.files.references import FileReferences
 from yunsong_gateway.realtime import events
 from yunsong_gateway.realtime.appender import Appender, Outcome
@@ -80,6 +82,7 @@ class Commands:
         channels: Channels,
         signer: Signer,
         files: FileReferences,
+        telemetry: Telemetry,
     ) -> None:
         self._hub = hub
         self._appender = appender
@@ -87,6 +90,7 @@ class Commands:
         self._channels = channels
         self._signer = signer
         self._files = files
+        self._telemetry = telemetry
         self._decoders = Decoders(events.CONTRACT)
         self._conversations = conversation_pb2_grpc.ConversationServiceStub(channels.conversation)
         self._own = contact_door_pb2_grpc.ContactConversationServiceStub(channels.conversation)
@@ -114,6 +118,10 @@ class Commands:
             raise _wrong("conversation_id", "REQUIRED", "is required")
         await self._files.check(connection.principal, entry, self._decoders.rules_of)
         entry.principal = connection.signed(self._signer)
+        if self._telemetry.enabled:
+            # Sends of many sockets share a call, so each entry carries its own trace.
+            with self._telemetry.span("socket send", parent="", kind=SpanKind.SERVER):
+                entry.traceparent = current_traceparent()
         self._appender.append(
             connection.principal.actor_id, entry, lambda outcome: self._sent(connection, ref, outcome)
         )

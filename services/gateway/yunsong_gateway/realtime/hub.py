@@ -9,7 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
+
+from opentelemetry.trace import SpanKind
 
 from yunsong.conversation.v1 import change_pb2, contact_door_pb2, internal_pb2, internal_pb2_grpc
 from yunsong.conversation.v1 import events_pb2 as conversation_events_pb2
@@ -18,6 +21,7 @@ from yunsong.router.v1 import events_pb2 as router_events_pb2
 from yunsong_common.bus import Bus, LiveMessage
 from yunsong_common.errors import InvalidArgument, PermissionDenied, YunsongError
 from yunsong_common.grpc import Channels
+from yunsong_common.telemetry import Telemetry
 from yunsong_gateway.realtime import events
 from yunsong_gateway.realtime.connection import Connection
 from yunsong_gateway.realtime.readers import Readers
@@ -40,8 +44,9 @@ _SUBJECTS = (
 class Hub:
     """Routes events to sockets. `run` must run for gaps to be filled."""
 
-    def __init__(self, bus: Bus, channels: Channels) -> None:
+    def __init__(self, bus: Bus, channels: Channels, telemetry: Telemetry) -> None:
         self._bus = bus
+        self._telemetry = telemetry
         self._readers = Readers(channels)
         self._waits = Waits(channels, self._start)
         self._internal = internal_pb2_grpc.ConversationInternalServiceStub(channels.conversation)
@@ -244,12 +249,20 @@ class Hub:
     def _on_conversation_event(self, prefix: str, name: str, entity_id: str, message: LiveMessage) -> None:
         topic = self._topics.get(("conversation", entity_id))
         if topic is not None and name in _CHANGES:
-            topic.deliver(*events.conversation_event(name, message.parse(events.EVENT_TYPES[prefix])))
+            with self._pushing(message):
+                topic.deliver(*events.conversation_event(name, message.parse(events.EVENT_TYPES[prefix])))
         if name == "conversation_created" and self._by_contact:
             created = message.parse(conversation_events_pb2.ConversationCreated)
             for connection in self._by_contact.get(created.meta.contact_id, ()):
                 if connection.principal.inbox_id == created.meta.inbox_id:
                     self.join_soon(connection, ("contact", entity_id), 0)
+
+    def _pushing(self, message: LiveMessage) -> AbstractContextManager[None]:
+        """The last part of a message's trace: out to the sockets that want it."""
+        traceparent = message.headers.get("traceparent", "") if self._telemetry.enabled else ""
+        if not traceparent:
+            return nullcontext()
+        return self._telemetry.span("socket push", parent=traceparent, kind=SpanKind.PRODUCER)
 
     def _on_live(self, prefix: str, name: str, entity_id: str, message: LiveMessage) -> None:
         if name == "contact_change":
