@@ -23,7 +23,7 @@ M = TypeVar("M", bound=Message)
 _WAITING = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LiveMessage:
     """A message as it came from NATS."""
 

@@ -40,7 +40,8 @@ _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 STATUS_NO_RESPONDERS = "503"
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, like what else is made for every message: that would cost three times as much.
+@dataclass(slots=True)
 class Msg:
     """One message as it came."""
 
@@ -70,7 +71,7 @@ class _Interest:
     callback: Callback
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Publication:
     subject: str
     payload: bytes
