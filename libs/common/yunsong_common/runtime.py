@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import importlib
 import logging
 import os
@@ -38,6 +39,8 @@ from yunsong_common.settings import ServiceSettings, SettingsError, load
 LOG = logging.getLogger(__name__)
 
 _MAX_PAUSE_S = 10.0
+# Containers that were made and not freed until the youngest are looked through; Python's 700 suit programs with fewer at once.
+_COLLECT_AFTER = 10_000
 
 
 def main(builds: Sequence[Build], overrides: Mapping[str, Any]) -> None:
@@ -48,8 +51,19 @@ def main(builds: Sequence[Build], overrides: Mapping[str, Any]) -> None:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)
     setup_logging(process.settings[0].log_level)
+    _spare_the_collector()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(process.run_until_signal())
+
+
+def _spare_the_collector() -> None:
+    """Takes what was imported out of the garbage collector's sight.
+
+    It lives as long as the process, and a full collection that walked through it would halt every message for tens of milliseconds.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER, 10, 10)
 
 
 class Process:
