@@ -171,6 +171,9 @@ async def test_api_keys_have_scopes_and_end(door: Door) -> None:
     assert (await door.http.get("/api/v1/conversations", headers=key)).status_code == 200
     assert (await door.http.get("/api/v1/users", headers=key)).status_code == 403
     assert (await door.http.get("/api/v1/me", headers=key)).status_code == 403
+    past = {"name": "late", "permissions": ["user.read"], "expires_at": "2020-01-01T00:00:00Z"}
+    refused = await door.http.post("/api/v1/api_keys", json=past, headers=admin)
+    assert refused.json()["code"] == "EXPIRY_PAST"
     listed = (await door.http.get("/api/v1/api_keys", headers=admin)).json()["api_keys"]
     assert made.json()["key"] not in str(listed)
     assert made.json()["key"].startswith(listed[0]["prefix"])

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from yunsong.gateway.v1 import events_pb2
 from yunsong_common.db import Transaction
-from yunsong_common.errors import NotFound, PermissionDenied
+from yunsong_common.errors import InvalidArgument, NotFound, PermissionDenied, Violation
 from yunsong_common.ids import new_id
 from yunsong_gateway.identity.vault import new_token, token_hash
 
@@ -50,7 +50,16 @@ async def create(
     expires_at: dt.datetime | None = None,
     rate_per_minute: int = 0,
 ) -> tuple[ApiKey, str]:
-    """Makes a key: (its description, the key itself). Raises PermissionDenied / PERMISSION_ABOVE_OWN."""
+    """Makes a key: (its description, the key itself).
+
+    Raises PermissionDenied / PERMISSION_ABOVE_OWN, InvalidArgument / EXPIRY_PAST.
+    """
+    if expires_at is not None and expires_at <= await tx.now():
+        raise InvalidArgument(
+            reason="EXPIRY_PAST",
+            message="The key would have ended before its first use.",
+            violations=[Violation("api_key.expires_at", "is in the past", "EXPIRY_PAST")],
+        )
     missing = set(permissions) - set(granter)
     if missing:
         raise PermissionDenied(
