@@ -141,6 +141,28 @@ def test_off_hours_are_no_wait() -> None:
     assert story.figures.wait_s == 5
 
 
+def test_a_wait_that_overflowed_into_the_off_hours_counts() -> None:
+    story = Story().begin(State.QUEUED).move(8, State.OFF_HOURS, "overflow")
+    picked = story.move(3_600, State.QUEUED, "opened").move(3_602, State.ACTIVE, "assigned")
+
+    assert picked.figures.wait_s == 10
+    assert picked.figures.first_wait_s == 10
+
+
+def test_a_wait_until_the_last_agent_left_counts_and_a_closed_queue_does_not() -> None:
+    left = Story().begin(State.QUEUED).move(300, State.OFF_HOURS, "closed_hours").move(900, State.ACTIVE)
+    closed = Story().begin(State.QUEUED).move(1, State.OFF_HOURS, "closed_hours").move(900, State.ACTIVE)
+
+    assert left.figures.wait_s == left.figures.first_wait_s == 300
+    assert closed.figures.wait_s is None
+
+
+def test_a_wait_nobody_ended_is_none() -> None:
+    story = Story().begin(State.QUEUED).move(8, State.OFF_HOURS, "overflow")
+
+    assert story.move(900, State.RESOLVED, close=CloseReason.IDLE).figures.wait_s is None
+
+
 def test_the_bot_settles_what_no_person_saw() -> None:
     bot = Story().begin().says(1, Author.BOT).move(60, State.RESOLVED, close=CloseReason.IDLE)
     person = handled().move(200, State.BOT).move(300, State.RESOLVED, close=CloseReason.BOT)

@@ -16,6 +16,9 @@ from yunsong_qa.domain.facts import Author, CloseReason, Fact, FactKind, State
 _LEFT = frozenset({CloseReason.ABANDONED, CloseReason.CONTACT, CloseReason.IDLE})
 _SETTLED_BY_BOT = frozenset({CloseReason.BOT, CloseReason.CONTACT, CloseReason.IDLE})
 _TRANSFERS = frozenset({"transferred", "taken_over"})
+# A closed queue is left for the off hours as soon as the router sees the conversation: nobody waited for an agent there.
+_CLOSED = "closed_hours"
+_AT_ONCE_S = 3.0
 
 
 @dataclass(slots=True)
@@ -145,19 +148,34 @@ def _move(figures: Figures, fact: Fact) -> None:
         _assigned(figures, at)
     elif to == State.RESOLVED:
         _resolved(figures, fact)
+    else:
+        _sent_on(figures, fact)
     figures.queued_since = None
 
 
 def _assigned(figures: Figures, at: dt.datetime) -> None:
-    waited = _seconds(figures.queued_since, at)
-    if waited is not None:
-        figures.wait_s = (figures.wait_s or 0.0) + waited
-        if figures.first_wait_s is None:
-            figures.first_wait_s = waited
+    _add_wait(figures, _seconds(figures.queued_since, at))
+    if figures.first_wait_s is None:
+        figures.first_wait_s = figures.wait_s
     figures.first_assigned_at = figures.first_assigned_at or at
 
 
+def _sent_on(figures: Figures, fact: Fact) -> None:
+    """Out of a queue without an agent, as when nobody had time within the longest wait."""
+    waited = _seconds(figures.queued_since, fact.occurred_at)
+    if waited is not None and not (fact.reason == _CLOSED and waited <= _AT_ONCE_S):
+        _add_wait(figures, waited)
+
+
+def _add_wait(figures: Figures, waited: float | None) -> None:
+    if waited is not None:
+        figures.wait_s = (figures.wait_s or 0.0) + waited
+
+
 def _resolved(figures: Figures, fact: Fact) -> None:
+    if figures.first_wait_s is None:
+        # Who never came to an agent left a wait that has no end.
+        figures.wait_s = None
     if figures.resolved_at is None:
         figures.resolved_at = fact.occurred_at
     figures.close_reason = fact.close_reason
