@@ -313,3 +313,12 @@ async def test_an_integration_provisions_accounts_with_passwords_that_hold(door:
         assert made.status_code == 200, made.text
         session = await door.sign_in(username, password or made.json()["password"])
         assert session["user"]["password_change_required"] is required
+
+
+async def test_an_idempotency_key_is_printable(door: Door) -> None:
+    headers = {**await door.staff(), "Idempotency-Key": "caf\u00e9"}
+    refused = await door.http.post(
+        "/api/v1/users", json={"user": {"username": "keyed", "display_name": "Keyed"}}, headers=headers
+    )
+    assert refused.status_code == 400, refused.text
+    assert refused.json()["violations"][0]["field"] == "Idempotency-Key"

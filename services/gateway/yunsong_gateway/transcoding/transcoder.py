@@ -149,6 +149,18 @@ class Transcoder:
         self, binding: Binding, message: Message, request: Request, principal: principal_pb2.Principal
     ) -> Message:
         key = request.headers.get("idempotency-key", "") if binding.access.idempotency_key else ""
+        if not all(" " <= character <= "~" for character in key):  # all that gRPC's metadata can hold
+            raise InvalidArgument(
+                reason="INVALID_REQUEST",
+                message="The Idempotency-Key is printable ASCII.",
+                violations=[
+                    Violation(
+                        field="Idempotency-Key",
+                        reason="INVALID_CHARACTER",
+                        description="is not printable ASCII",
+                    )
+                ],
+            )
         if len(key) > 128:
             raise InvalidArgument(
                 reason="INVALID_REQUEST",
