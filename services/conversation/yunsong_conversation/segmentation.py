@@ -13,6 +13,8 @@ _WORD = re.compile(r"\w+")
 _STEMMER = snowballstemmer.stemmer("english")
 _TERM_LENGTH = 64
 _TERMS = 2000  # of one message
+# Ideographs: one of them is a word to whoever searches, also inside a longer word.
+_IDEOGRAPHS = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]")
 
 
 @lru_cache(maxsize=20_000)
@@ -21,8 +23,12 @@ def _stem(word: str) -> str:
 
 
 def index_terms(text: str) -> list[str]:
-    """The terms a text is found by. Chinese words also give the shorter words they hold; English words are stemmed."""
-    return _terms(rjieba.cut_for_search(_folded(text)))
+    """The terms a text is found by. Chinese words also give the shorter words and the characters they hold; English words are
+    stemmed."""
+    folded = _folded(text)
+    terms = _terms(rjieba.cut_for_search(folded))
+    # Behind the words, so that those of a very long text keep their place.
+    return list(dict.fromkeys([*terms, *_IDEOGRAPHS.findall(folded)]))[:_TERMS]
 
 
 def query_terms(query: str) -> list[str]:

@@ -21,6 +21,8 @@ from yunsong_conversation.segmentation import grams, index_terms, query_grams, q
     [
         ("你好，我昨天买的蓝牙耳机左边没有声音了，怎么申请退换货", "蓝牙耳机"),
         ("你好，我昨天买的蓝牙耳机左边没有声音了，怎么申请退换货", "退换货"),
+        ("我想退货", "退"),
+        ("请问蓝牙耳机能退换货吗", "货"),
         ("订单 ＡＢＣ１２３ 什么时候发货", "abc123"),
         ("My orders were shipped yesterday", "order shipping"),
         ("Where is my Refund?", "refunds"),
