@@ -316,9 +316,11 @@ async def test_an_integration_provisions_accounts_with_passwords_that_hold(door:
 
 
 async def test_an_idempotency_key_is_printable(door: Door) -> None:
-    headers = {**await door.staff(), "Idempotency-Key": "caf\u00e9"}
+    headers = [*(await door.staff()).items(), ("Idempotency-Key", "caf\u00e9")]
     refused = await door.http.post(
-        "/api/v1/users", json={"user": {"username": "keyed", "display_name": "Keyed"}}, headers=headers
+        "/api/v1/users",
+        json={"user": {"username": "keyed", "display_name": "Keyed"}},
+        headers=[(name.encode(), value.encode("latin-1")) for name, value in headers],
     )
     assert refused.status_code == 400, refused.text
     assert refused.json()["violations"][0]["field"] == "Idempotency-Key"
