@@ -320,8 +320,21 @@ async def test_an_erased_contacts_words_are_gone(qa_service: Qa, thread: Thread)
         await erase(tx, [thread.id])
 
     (inspection,) = await inspections_of(qa_service, thread)
-    (alert,) = await alerts_of(qa_service, thread)
+    assert await alerts_of(qa_service, thread) == []
+    (alert,) = await alerts_of(qa_service, thread, all_of_them=True)
+    assert (alert.HasField("acknowledged_at"), alert.acknowledged_by) == (True, "")
     assert (inspection.score, [hit.matched for hit in inspection.hits], alert.hit.matched) == (70, [""], "")
+
+
+async def test_an_erased_conversation_that_waited_raises_no_alert(qa_service: Qa) -> None:
+    await qa_service.rule(live_alert=True, response_time=model_pb2.ResponseTimeRule(first_response_s=60))
+    waiting = Thread(started=dt.datetime.now(dt.UTC) - dt.timedelta(seconds=100)).begin("QUEUED")
+    await qa_service.hear(waiting.new())
+    async with qa_service.database.transaction() as tx:
+        await erase(tx, [waiting.id])
+
+    assert await qa_service.alerting.watch_clock(qa_service.database) == 0
+    assert await alerts_of(qa_service, waiting, all_of_them=True) == []
 
 
 async def test_trying_a_rule_stores_nothing(qa_service: Qa, thread: Thread) -> None:

@@ -6,13 +6,15 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from yunsong.qa.v1 import events_pb2
 from yunsong_common.db import Database, Transaction
 from yunsong_plugin_api import InspectedMessage
+from yunsong_qa import wire
 from yunsong_qa.domain.facts import CloseReason, Fact, FactKind, State
 from yunsong_qa.domain.figures import Figures, advance, fold, is_late, ordinals
 from yunsong_qa.handlers.alerting import Alerting
+from yunsong_qa.repository import alerts, inspections
 from yunsong_qa.repository import facts as repository
-from yunsong_qa.repository import inspections
 from yunsong_qa.rulebook import RulebookCache
 
 # Nobody served these.
@@ -99,8 +101,10 @@ def _asks_for_inspection(fact: Fact) -> bool:
 
 
 async def erase(tx: Transaction, conversation_ids: Sequence[str]) -> None:
-    """Forgets the conversations of a contact who was erased."""
+    """Forgets the conversations of a contact who was erased, and closes their alerts."""
     await repository.erase(tx.raw, conversation_ids)
+    for alert in await alerts.close(tx.raw, conversation_ids, await tx.now()):
+        tx.emit(events_pb2.AlertRaised(alert=wire.alert_to(alert)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,11 +27,14 @@ class Overdue:
 
 
 async def add(conn: asyncpg.Connection, alerts: Sequence[Alert]) -> list[Alert]:
-    """Stores alerts that nobody has raised yet, and returns those."""
+    """Stores alerts that nobody has raised yet, and returns those. Erased conversations have no new ones."""
     rows = await conn.fetch(
         "INSERT INTO alerts (id, conversation_id, rule_id, rule_name, message_id, rev, matched, agent_id, queue_id, created_at) "
-        "SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::bigint[], $7::text[], $8::uuid[], "
-        "$9::uuid[], $10::timestamptz[]) ON CONFLICT (conversation_id, rule_id, rev) DO NOTHING RETURNING id",
+        "SELECT new.* FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::bigint[], $7::text[], "
+        "$8::uuid[], $9::uuid[], $10::timestamptz[]) AS new(id, conversation_id, rule_id, rule_name, message_id, rev, matched, "
+        "agent_id, queue_id, created_at) "
+        "WHERE NOT EXISTS (SELECT FROM erased_conversations e WHERE e.conversation_id = new.conversation_id) "
+        "ON CONFLICT (conversation_id, rule_id, rev) DO NOTHING RETURNING id",
         [alert.id for alert in alerts],
         [alert.conversation_id for alert in alerts],
         [alert.hit.rule_id for alert in alerts],
@@ -62,7 +65,8 @@ async def overdue(
                 CASE WHEN first_reply_at IS NULL AND first_queued_at IS NOT NULL THEN first_queued_at
                      ELSE unanswered_since END AS since,
                 CASE WHEN first_reply_at IS NULL AND first_queued_at IS NOT NULL THEN 0 ELSE unanswered_rev END AS rev
-            FROM conversation_figures WHERE resolved_at IS NULL AND state IN (2, 4)
+            FROM conversation_figures f WHERE resolved_at IS NULL AND state IN (2, 4)
+                AND NOT EXISTS (SELECT FROM erased_conversations e WHERE e.conversation_id = f.conversation_id)
         )
         SELECT open.conversation_id, rule.id AS rule_id, agent_id, queue_id, open.rev, since,
             (SELECT message_id FROM facts WHERE entity_id = open.conversation_id AND facts.rev = open.rev AND open.rev > 0
@@ -133,6 +137,16 @@ async def acknowledge(
     if row is None:
         raise NotFound(reason="ALERT_UNKNOWN", message=f"there is no alert {alert_id}")
     return _alert(row), changed
+
+
+async def close(conn: asyncpg.Connection, conversation_ids: Sequence[str], now: dt.datetime) -> list[Alert]:
+    """Closes the open alerts of conversations, in nobody's name, and returns them."""
+    rows = await conn.fetch(
+        "UPDATE alerts SET acknowledged_at = $2 WHERE conversation_id = ANY($1::uuid[]) AND acknowledged_at IS NULL "
+        "RETURNING *",
+        list(conversation_ids), now,
+    )  # fmt: skip
+    return [_alert(row) for row in rows]
 
 
 def _alert(row: asyncpg.Record) -> Alert:
