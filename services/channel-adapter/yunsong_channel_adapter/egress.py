@@ -23,6 +23,8 @@ _NOT_SENT = (
     httpcore.PoolTimeout,
     httpcore.UnsupportedProtocol,
 )
+# The longest that the creation of an inbox waits for a name to be resolved, in seconds.
+_LOOK_S = 3.0
 
 
 class AddressRefused(ChannelError):
@@ -50,12 +52,13 @@ class Egress:
         self._timeout_s = timeout_s
         self._max_answer_bytes = max_answer_bytes
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._backend = _GuardedBackend(allow_private=allow_private)
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=httpx.create_ssl_context(),
             max_connections=max_connections,
             max_keepalive_connections=max_connections // 2,
             keepalive_expiry=30,
-            network_backend=_GuardedBackend(allow_private=allow_private),
+            network_backend=self._backend,
         )
 
     async def start(self) -> None:
@@ -88,6 +91,21 @@ class Egress:
             raise ChannelError(
                 f"the connection broke: {str(error) or type(error).__name__}", uncertain=True
             ) from error
+
+    async def refusal(self, url: str) -> str:
+        """Why an address would not be called, as far as is known now; empty when it would.
+
+        A host without an address passes: it may get one until the first message, and is looked at again then.
+        """
+        host = httpcore.URL(url)
+        try:
+            async with asyncio.timeout(_LOOK_S):
+                await self._backend.addresses(host.host.decode("ascii").strip("[]"), host.port or 443)
+        except AddressRefused as refused:
+            return str(refused)
+        except (httpcore.ConnectError, TimeoutError):
+            return ""
+        return ""
 
     async def _exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> HttpReply:
         pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
@@ -131,7 +149,7 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         failure: Exception | None = None
-        for address in await self._addresses(host, port):
+        for address in await self.addresses(host, port):
             try:
                 return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
@@ -147,7 +165,8 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
     async def sleep(self, seconds: float) -> None:
         await self._inner.sleep(seconds)
 
-    async def _addresses(self, host: str, port: int) -> list[str]:
+    async def addresses(self, host: str, port: int) -> list[str]:
+        """The addresses that may be called; `AddressRefused` when there are none among those of the host."""
         loop = asyncio.get_running_loop()
         try:
             found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)

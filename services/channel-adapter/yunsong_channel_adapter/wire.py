@@ -22,7 +22,7 @@ def inbox_from(message: model_pb2.Inbox) -> Inbox:
         key="",
         name=message.name.strip(),
         channel=message.channel,
-        enabled=message.enabled,
+        enabled=message.enabled if message.HasField("enabled") else True,
         bot_enabled=message.bot_enabled,
         queue_id=message.queue_id,
         allowed_origins=normal_origins(message.allowed_origins),

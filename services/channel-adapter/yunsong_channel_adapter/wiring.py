@@ -13,6 +13,7 @@ from yunsong_channel_adapter.handlers.inboxes import Inboxes
 from yunsong_channel_adapter.housekeeping import Housekeeping
 from yunsong_channel_adapter.inbound import InboundBatcher
 from yunsong_channel_adapter.owner import Owner
+from yunsong_channel_adapter.queues import Queues
 from yunsong_channel_adapter.reporter import Reporter
 from yunsong_channel_adapter.sender import Bounds, Sender
 from yunsong_channel_adapter.settings import ChannelAdapterSettings
@@ -84,7 +85,7 @@ def build(
         grpc=(
             (
                 channel_pb2_grpc.add_InboxServiceServicer_to_server,
-                InboxServicer(Inboxes(database, catalogue, vault, owner)),
+                InboxServicer(Inboxes(database, catalogue, vault, owner, Queues(channels.router), egress)),
             ),
             (
                 channel_pb2_grpc.add_DeliveryServiceServicer_to_server,

@@ -12,6 +12,7 @@ import pytest
 
 from tests.integration.channel_adapter.channels import Hook, SmsChannel, webhook_receiver
 from tests.integration.channel_adapter.conversation_double import ConversationDouble, conversation_double
+from tests.integration.channel_adapter.router_double import RouterDouble, router_double
 from tests.support.polling import eventually
 from yunsong.auth.v1 import principal_pb2
 from yunsong.channel.v1 import channel_pb2, channel_pb2_grpc, model_pb2
@@ -98,6 +99,7 @@ class Field:
     conversation: ConversationDouble
     conversation_address: str
     hook: Hook
+    router: RouterDouble
     database: Database
     sms: SmsChannel = field(default_factory=SmsChannel)
     settings: dict[str, Any] = field(default_factory=dict)
@@ -161,16 +163,18 @@ async def adapters_on(postgres_url: str, nats_url: str) -> AsyncIterator[Field]:
         double, address = await stack.enter_async_context(
             conversation_double(postgres_url, nats_url, RELEASE_KEY)
         )
+        router, router_address = await stack.enter_async_context(router_double(RELEASE_KEY))
         hook = await stack.enter_async_context(webhook_receiver())
         database = Database(postgres_url, schema="channel_adapter")
         stack.push_async_callback(database.close)
-        made = Field(double, address, hook, database)
+        made = Field(double, address, hook, router, database)
         made.settings = {
             "database_url": postgres_url,
             "nats_url": nats_url,
             "release_key": RELEASE_KEY,
             "encryption_key": ENCRYPTION_KEY,
             "conversation_address": address,
+            "router_address": router_address,
             "grpc_host": "127.0.0.1",
             "grpc_port": 0,
             "ops_host": "127.0.0.1",

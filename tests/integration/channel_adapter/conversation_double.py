@@ -33,7 +33,7 @@ from yunsong_common.ids import new_id
 from yunsong_common.outbox.publisher import Publisher
 from yunsong_common.telemetry import Metrics, Telemetry
 
-AGENT = message_pb2.Actor(kind=message_pb2.AUTHOR_KIND_AGENT, id=new_id(), name="Wang")
+AGENT = message_pb2.Actor(kind=message_pb2.AUTHOR_KIND_AGENT, id=new_id(), name="agent 1")
 
 
 @dataclass

@@ -30,7 +30,7 @@ async def test_a_message_goes_out_signed_and_its_state_is_reported(adapters: Fie
     Webhook(created.secrets["webhook_secret"]).verify(adapters.hook.bodies[0], dict(headers))
     assert headers["webhook-id"] == event["id"] == message_id
     assert event["data"]["identity"] == "u-1"
-    assert event["data"]["author"] == {"kind": "agent", "name": "Wang"}
+    assert event["data"]["author"] == {"kind": "agent", "name": "agent 1"}
     assert event["data"]["content"] == {"text": {"text": "您好"}}
     assert await adapter.statuses(conversation_id=thread.id) == ["SENT"]
 

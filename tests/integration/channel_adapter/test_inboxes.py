@@ -19,6 +19,7 @@ from yunsong_common.errors import (
     InvalidArgument,
     NotFound,
     PermissionDenied,
+    Unavailable,
 )
 from yunsong_common.ids import new_id
 
@@ -234,3 +235,58 @@ async def test_a_new_key_encrypts_everything_anew(adapters: Field, adapter: Repl
     await adapters.stop(second)
     # What other tests of this module read must open again.
     await adapters.start(previous_encryption_keys="another-encryption-key-that-is-long")
+
+
+async def test_the_queue_of_an_inbox_exists(adapters: Field, adapter: Replica) -> None:
+    known, unknown = new_id(), new_id()
+    adapters.router.queues.add(known)
+    inbox = (await adapter.create("web", queue_id=known)).inbox
+    assert inbox.queue_id == known
+    with pytest.raises(NotFound) as refused:
+        await adapter.create("web", queue_id=unknown)
+    assert refused.value.reason == "QUEUE_UNKNOWN"
+    assert unknown in refused.value.message
+    update = channel_pb2.UpdateInboxRequest(
+        inbox_id=inbox.id, inbox=model_pb2.Inbox(queue_id=unknown), update_mask=FieldMask(paths=["queue_id"])
+    )
+    with pytest.raises(NotFound) as refused:
+        await adapter.inboxes.UpdateInbox(update, metadata=adapter.admin())
+    assert refused.value.reason == "QUEUE_UNKNOWN"
+    update.inbox.queue_id = ""
+    assert not (await adapter.inboxes.UpdateInbox(update, metadata=adapter.admin())).queue_id
+
+
+async def test_without_the_router_no_queue_is_taken_on_trust(adapters: Field, adapter: Replica) -> None:
+    adapters.router.away = True
+    with pytest.raises(Unavailable) as refused:
+        await adapter.create("web", queue_id=new_id())
+    assert refused.value.reason == "ROUTER_UNAVAILABLE"
+    assert (await adapter.create("web")).inbox.id
+
+
+async def test_an_inbox_is_on_unless_it_is_created_off(adapter: Replica) -> None:
+    for given, expected in (({}, True), ({"enabled": False}, False), ({"enabled": True}, True)):
+        inbox = model_pb2.Inbox(name=f"Inbox {new_id()}", channel="web", **given)
+        created = await adapter.inboxes.CreateInbox(
+            channel_pb2.CreateInboxRequest(inbox=inbox), metadata=adapter.admin()
+        )
+        assert created.inbox.HasField("enabled")
+        assert created.inbox.enabled is expected
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/hook", "http://10.1.2.3/hook", "http://[::1]/hook"])
+async def test_a_webhook_into_the_own_network_is_refused_at_creation(adapters: Field, url: str) -> None:
+    adapter = await adapters.start(allow_private_addresses=False)
+    with pytest.raises(InvalidArgument) as refused:
+        await adapter.create("api", config={"url": url})
+    assert refused.value.reason == "CHANNEL_CONFIG_INVALID"
+    assert [each.field for each in refused.value.violations] == ["inbox.config.url"]
+    assert "YUNSONG_CHANNEL_ADAPTER_ALLOW_PRIVATE_ADDRESSES" in refused.value.message
+    inbox = (await adapter.create("api", config={"url": "https://93.184.216.34/hook"})).inbox
+    update = channel_pb2.UpdateInboxRequest(
+        inbox_id=inbox.id,
+        inbox=model_pb2.Inbox(config=struct_of({"url": url})),
+        update_mask=FieldMask(paths=["config"]),
+    )
+    with pytest.raises(InvalidArgument):
+        await adapter.inboxes.UpdateInbox(update, metadata=adapter.admin())

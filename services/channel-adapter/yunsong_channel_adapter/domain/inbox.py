@@ -27,7 +27,7 @@ class Inbox:
     name: str
     channel: str
     key: str
-    enabled: bool = False
+    enabled: bool = True
     bot_enabled: bool = False
     queue_id: str = ""
     allowed_origins: tuple[str, ...] = ()

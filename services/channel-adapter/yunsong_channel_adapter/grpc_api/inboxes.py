@@ -49,10 +49,12 @@ class InboxServicer(channel_pb2_grpc.InboxServiceServicer):
         del context
         call = current_call()
         given = json_of(request.credentials)
+        draft = inbox_from(request.inbox)
+        await self.handlers.check_outside(draft, {"queue_id", "config"})
 
         async def work(tx: Transaction) -> model_pb2.Inbox:
             async def effect() -> model_pb2.Inbox:
-                return inbox_to(await self.handlers.create(tx, inbox_from(request.inbox), given))
+                return inbox_to(await self.handlers.create(tx, draft, given))
 
             # What is stored under the key is the inbox alone: secrets lie nowhere in the clear.
             return await once(

@@ -9,6 +9,7 @@ from typing import Any
 
 from yunsong.channel.v1 import events_pb2
 from yunsong_channel_adapter.channels import Catalogue
+from yunsong_channel_adapter.channels.checks import url_problem
 from yunsong_channel_adapter.domain.inbox import (
     Inbox,
     new_key,
@@ -16,7 +17,9 @@ from yunsong_channel_adapter.domain.inbox import (
     origin_violations,
     skill_violations,
 )
+from yunsong_channel_adapter.egress import Egress
 from yunsong_channel_adapter.owner import Owner
+from yunsong_channel_adapter.queues import Queues
 from yunsong_channel_adapter.repository import credentials, deliveries, inboxes
 from yunsong_channel_adapter.vault import Vault
 from yunsong_channel_adapter.wire import inbox_to
@@ -52,6 +55,23 @@ class Inboxes:
     catalogue: Catalogue
     vault: Vault
     owner: Owner
+    queues: Queues
+    egress: Egress
+
+    async def check_outside(self, wanted: Inbox, mask: Collection[str]) -> None:
+        """Asks others about what the mask names of an inbox, before any transaction: its queue, and where its webhook leads."""
+        if "queue_id" in mask:
+            await self.queues.must_exist(wanted.queue_id)
+        if "config" in mask:
+            await self._check_address(wanted)
+
+    async def _check_address(self, wanted: Inbox) -> None:
+        url = wanted.config.get("url")
+        # What is no address at all is the channel's own check to refuse.
+        if isinstance(url, str) and not url_problem(url):
+            problem = await self.egress.refusal(url)
+            if problem:
+                raise _config_invalid([Violation("inbox.config.url", problem)])
 
     async def create(self, tx: Transaction, draft: Inbox, given: Mapping[str, Any]) -> Inbox:
         """Stores a new inbox with the given credentials and made ones; `made_secrets` gives those."""
@@ -88,6 +108,7 @@ class Inboxes:
                 message=f"update_mask names {', '.join(unknown)}; what can change is {', '.join(sorted(_CHANGEABLE))}",
                 violations=[Violation("update_mask", f'"{name}" cannot be changed') for name in unknown],
             )
+        await self.check_outside(wanted, mask)
 
         async def work(tx: Transaction) -> Inbox:
             before = await inboxes.get(tx, inbox_id, lock=True)
