@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 from google.protobuf.json_format import MessageToJson
 
 from yunsong.conversation.v1 import message_pb2
-from yunsong_common.errors import InvalidArgument
+from yunsong_common.errors import InvalidArgument, Violation
 from yunsong_conversation.domain.messages import PREVIEW_LENGTH
 
 _BLANK = " \t\r\n　"
@@ -23,7 +24,38 @@ def checked_kind(content: message_pb2.Content, *, system: bool = False) -> str:
         raise InvalidArgument(reason="CONTENT_SYSTEM", message="only the product writes system lines")
     if kind == "text" and not content.text.text.strip(_BLANK):
         raise InvalidArgument(reason="CONTENT_EMPTY", message="the message's text is empty")
+    if kind == "location":
+        _check_location(content.location)
+    if kind == "form":
+        _check_form(content.form)
     return str(kind)
+
+
+def _check_location(location: message_pb2.LocationContent) -> None:
+    missing = [name for name in ("latitude", "longitude") if not location.HasField(name)]
+    if missing:
+        raise InvalidArgument(
+            reason="CONTENT_INVALID",
+            message=f"a location needs {' and '.join(missing)}",
+            violations=[
+                Violation(f"content.location.{name}", "must be given", "REQUIRED") for name in missing
+            ],
+        )
+
+
+def _check_form(form: message_pb2.FormContent) -> None:
+    counts = Counter(field.name for field in form.fields)
+    repeated = [name for name, count in counts.items() if count > 1]
+    if repeated:
+        raise InvalidArgument(
+            reason="CONTENT_INVALID",
+            message=f"form fields need different names; {', '.join(repeated)} comes more than once",
+            violations=[
+                Violation(f"content.form.fields[{place}].name", "is used by another field", "DUPLICATE")
+                for place, field in enumerate(form.fields)
+                if field.name in repeated
+            ],
+        )
 
 
 def serialised(content: message_pb2.Content) -> bytes:

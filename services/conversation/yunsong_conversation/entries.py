@@ -14,6 +14,7 @@ from yunsong_common.grpc.principal import Verifier
 from yunsong_common.telemetry import current_traceparent, is_traceparent
 from yunsong_conversation import contents
 from yunsong_conversation.domain.access import Viewer
+from yunsong_conversation.domain.contacts import clean_name
 from yunsong_conversation.domain.messages import SYSTEM, Actor, AuthorKind, Visibility
 from yunsong_conversation.domain.states import State
 from yunsong_conversation.handlers.entry import Entry, Sender
@@ -104,11 +105,11 @@ class Entries:
     def inbound(self, entry: internal_pb2.InboundEntry) -> Entry:
         """A message from an outside channel."""
         sender = Sender(
-            Actor(AuthorKind.CONTACT, name=entry.contact_name),
+            Actor(AuthorKind.CONTACT, name=clean_name(entry.contact_name)),
             inbox_id=entry.inbox_id,
             verified=entry.verified,
             identity=_plain(entry.identity, "identity"),
-            contact_name=_plain(entry.contact_name, "contact_name"),
+            contact_name=clean_name(_plain(entry.contact_name, "contact_name")),
             locale=_plain(entry.locale, "locale"),
         )
         made = _entry(sender, entry.content, "")
@@ -146,7 +147,7 @@ class Entries:
 
 def _contact(principal: principal_pb2.Principal) -> Sender:
     return Sender(
-        Actor(AuthorKind.CONTACT, principal.actor_id, principal.display_name),
+        Actor(AuthorKind.CONTACT, principal.actor_id, clean_name(principal.display_name)),
         contact_id=principal.actor_id,
         inbox_id=principal.inbox_id,
         verified=principal.verified,

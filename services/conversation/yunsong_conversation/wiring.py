@@ -67,7 +67,7 @@ def build(settings: ConversationSettings, registries: Registries) -> Service:
                 ConversationServicer(db, writer, entries, inboxes, channels),
             ),
             (conversation_pb2_grpc.add_TaxonomyServiceServicer_to_server, TaxonomyServicer(db)),
-            (contact_pb2_grpc.add_ContactServiceServicer_to_server, ContactServicer(db)),
+            (contact_pb2_grpc.add_ContactServiceServicer_to_server, ContactServicer(db, inboxes)),
             (
                 contact_door_pb2_grpc.add_ContactConversationServiceServicer_to_server,
                 ContactConversationServicer(db, writer, entries),

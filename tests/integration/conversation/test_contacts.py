@@ -82,6 +82,31 @@ async def test_simultaneous_claims_make_one_contact(service: Replica) -> None:
     assert len({answer.contact.id for answer in answers}) == 1
 
 
+async def test_a_contact_cannot_be_known_on_an_inbox_that_is_gone(service: Replica) -> None:
+    gone = await service.inbox(deleted=True)
+    request = contact_pb2.CreateContactRequest(
+        contact=contact_pb2.ContactFields(name="Li"),
+        identities=[contact_pb2.NewIdentity(inbox_id=gone.id, external_id="vip-78")],
+    )
+    with pytest.raises(NotFound, match="INBOX_UNKNOWN"):
+        await service.contacts.CreateContact(request, metadata=service.as_(ADMIN))
+
+
+async def test_a_name_cannot_turn_the_text_around_it(service: Replica) -> None:
+    request = contact_pb2.CreateContactRequest(contact=contact_pb2.ContactFields(name="\u202eLi\nMing\u0007"))
+    made = await service.contacts.CreateContact(request, metadata=service.as_(ADMIN))
+    assert made.name == "Li Ming"
+    changed = await service.contacts.UpdateContact(
+        contact_pb2.UpdateContactRequest(
+            contact_id=made.id,
+            contact=contact_pb2.ContactFields(name="Wang\u2066"),
+            update_mask=FieldMask(paths=["name"]),
+        ),
+        metadata=service.as_(ADMIN),
+    )
+    assert changed.name == "Wang"
+
+
 async def test_contacts_are_made_changed_and_found(service: Replica) -> None:
     inbox = await service.inbox()
     as_admin = service.as_(ADMIN)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from yunsong.conversation.v1 import message_pb2
 from yunsong_common.errors import InvalidArgument
 from yunsong_conversation import contents
+from yunsong_conversation.domain.contacts import clean_name
 from yunsong_conversation.paging import key_of, token_of
 from yunsong_conversation.segmentation import grams, index_terms, query_grams, query_terms
 
@@ -52,6 +53,29 @@ def test_a_contact_is_found_by_any_part_of_a_word(name: str, data: st.DataObject
     assert set(query_grams(part)) <= set(grams(name))
 
 
+def form(*names: str) -> message_pb2.Content:
+    fields = [message_pb2.FormField(name=name, label="?", type="text") for name in names]
+    return message_pb2.Content(form=message_pb2.FormContent(title="?", fields=fields))
+
+
+def test_the_place_where_the_meridian_meets_the_equator_is_a_place() -> None:
+    place = message_pb2.Content(location=message_pb2.LocationContent(latitude=0, longitude=0))
+    assert contents.checked_kind(place) == "location"
+    assert contents.checked_kind(form("email", "name")) == "form"
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("\u202eevil\u2066 Li\u200f\u0000", "evil Li"),
+        ("line\r\nbreak\u2028tab\t\x1b", "line break tab"),
+        ("👩\u200d💻 王 小明", "👩\u200d💻 王 小明"),
+    ],
+)
+def test_a_name_is_plain_text_on_one_line(given: str, kept: str) -> None:
+    assert clean_name(given) == kept
+
+
 def test_a_preview_is_one_line_of_at_most_200_characters() -> None:
     content = contents.text_content("第一行\n\n  第二行" + "啊" * 300)
     preview = contents.preview_of("text", content)
@@ -65,6 +89,9 @@ def test_a_preview_is_one_line_of_at_most_200_characters() -> None:
         (message_pb2.Content(), "CONTENT_EMPTY"),
         (contents.text_content(" \n　"), "CONTENT_EMPTY"),
         (contents.system_content("x"), "CONTENT_SYSTEM"),
+        (message_pb2.Content(location=message_pb2.LocationContent(label="Shop")), "CONTENT_INVALID"),
+        (message_pb2.Content(location=message_pb2.LocationContent(latitude=1)), "CONTENT_INVALID"),
+        (form("email", "name", "email"), "CONTENT_INVALID"),
     ],
 )
 def test_what_nobody_can_send(content: message_pb2.Content, reason: str) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import dataclass, field
 
 from yunsong_common.errors import NotFound, PermissionDenied
 
 # How often a contact's last visit is written down.
 SEEN_EVERY = dt.timedelta(minutes=1)
+# Line breaks and other controls part words; marks that turn the direction of writing only deceive.
+_CONTROLS = re.compile("[\u0001-\u001f\u007f-\u009f\u2028\u2029]+")
+_DIRECTIONS = re.compile("[\u0000\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +46,17 @@ class Contact:
         """Takes values over where there is none yet, or where they are proved; whether something changed."""
         changed = False
         for name, value in values.items():
+            if name == "name":
+                value = clean_name(value)  # noqa: PLW2901
             if value and value != getattr(self, name) and (proved or not getattr(self, name)):
                 setattr(self, name, value)
                 changed = True
         return changed
+
+
+def clean_name(name: str) -> str:
+    """A contact's name on one line, without characters that would disturb the text around it."""
+    return _CONTROLS.sub(" ", _DIRECTIONS.sub("", name)).strip()
 
 
 def check_identity(*, known_verified: bool, claim_verified: bool) -> None:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection
 from uuid import UUID
 
 import orjson
 
 from yunsong.conversation.v1 import contact_pb2, contact_pb2_grpc, model_pb2
-from yunsong_common.db import Database, once
-from yunsong_common.errors import InvalidArgument
+from yunsong_common.db import Database, Transaction, once
+from yunsong_common.errors import InvalidArgument, NotFound
 from yunsong_common.grpc import current_call
 from yunsong_conversation.contact_protocol import contact_of
 from yunsong_conversation.domain.contacts import Contact
 from yunsong_conversation.grpc_api.context import Context
 from yunsong_conversation.handlers import contacts as handlers
+from yunsong_conversation.inbox_directory import InboxDirectory
 from yunsong_conversation.paging import key_of, page_size, token_of
 from yunsong_conversation.protocol import json_of
-from yunsong_conversation.repository import contacts
+from yunsong_conversation.repository import contacts, projections
 from yunsong_conversation.segmentation import query_grams
 
 _TEXTS = ("name", "email", "phone", "avatar_url", "locale")
@@ -27,8 +28,9 @@ _TEXTS = ("name", "email", "phone", "avatar_url", "locale")
 class ContactServicer(contact_pb2_grpc.ContactServiceServicer):
     """See the contract."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, inboxes: InboxDirectory) -> None:
         self._db = db
+        self._inboxes = inboxes
 
     async def ListContacts(
         self, request: contact_pb2.ListContactsRequest, context: Context
@@ -65,8 +67,14 @@ class ContactServicer(contact_pb2_grpc.ContactServiceServicer):
     ) -> model_pb2.Contact:
         """See the contract."""
         call = current_call()
+        inbox_ids = {identity.inbox_id for identity in request.identities}
+        async with self._db.read() as tx:
+            known = await projections.inboxes(tx, inbox_ids)
+        for inbox_id in inbox_ids - known.keys():
+            await self._inboxes.learn(inbox_id)
 
         async def effect() -> model_pb2.Contact:
+            await _check_inboxes(tx, inbox_ids)
             pairs = dict.fromkeys((i.inbox_id, _plain(i.external_id)) for i in request.identities)
             contact = handlers.blank(list(pairs), await tx.now())
             contact.fill({name: _plain(getattr(request.contact, name)) for name in _TEXTS}, proved=True)
@@ -114,6 +122,13 @@ class ContactServicer(contact_pb2_grpc.ContactServiceServicer):
         """See the contract."""
         await self._db.run(lambda tx: handlers.erase(tx, request.contact_id))
         return contact_pb2.EraseContactResponse()
+
+
+async def _check_inboxes(tx: Transaction, inbox_ids: Collection[str]) -> None:
+    known = await projections.inboxes(tx, inbox_ids)
+    for inbox_id in sorted(inbox_ids):
+        if inbox_id not in known or known[inbox_id].deleted:
+            raise NotFound(reason="INBOX_UNKNOWN", message=f"there is no inbox {inbox_id}")
 
 
 async def _shown(work: Awaitable[Contact]) -> model_pb2.Contact:

@@ -13,7 +13,13 @@ from yunsong_common.db import Database, Transaction
 from yunsong_common.errors import Aborted, AlreadyExists, FailedPrecondition, InvalidArgument
 from yunsong_common.ids import new_id
 from yunsong_conversation.contact_protocol import contact_of
-from yunsong_conversation.domain.contacts import Contact, Identity, blocked_contact, check_identity
+from yunsong_conversation.domain.contacts import (
+    Contact,
+    Identity,
+    blocked_contact,
+    check_identity,
+    clean_name,
+)
 from yunsong_conversation.domain.messages import SYSTEM
 from yunsong_conversation.domain.states import Asker, CloseReason
 from yunsong_conversation.handlers.unit import changing_in
@@ -136,7 +142,7 @@ async def update(tx: Transaction, contact_id: str, values: dict[str, str], *, re
             else:
                 attributes.pop(key, None)
         else:
-            setattr(contact, name, value)
+            setattr(contact, name, clean_name(value) if name == "name" else value)
     contact.attributes = _checked_attributes(attributes)
     await _save(tx, contact)
     return contact
