@@ -28,6 +28,7 @@ from typing import Literal
 import httpx
 from pydantic import BaseModel, Field, ValidationError
 
+from yunsong_bot.addresses import AddressRefused, public_address
 from yunsong_plugin_api import Answer, Handoff, NextSkill, SkillContext, SkillResult
 
 BYO_BOT = "byo_bot"
@@ -60,8 +61,9 @@ class Question:
 class ExternalBot:
     """Asks over HTTP. Follows no redirect: only the address that was configured gets what contacts write."""
 
-    def __init__(self, client: httpx.AsyncClient, *, timeout_s: float) -> None:
+    def __init__(self, client: httpx.AsyncClient, *, timeout_s: float, allow_private: bool = False) -> None:
         self._client = client
+        self._allow_private = allow_private
         self._timeout_s = timeout_s
 
     async def ask(self, url: str, secret: str, question: Question) -> SkillResult:
@@ -72,6 +74,8 @@ class ExternalBot:
                 raw = await self._post(url, body, signed(secret, question.message_id, int(time.time()), body))
         except TimeoutError:
             raise ExternalBotFailed(f"no answer within {self._timeout_s:g} s") from None
+        except AddressRefused as error:
+            raise ExternalBotFailed(str(error)) from error
         except httpx.HTTPError as error:
             raise ExternalBotFailed(type(error).__name__) from error
         try:
@@ -80,7 +84,16 @@ class ExternalBot:
             raise ExternalBotFailed(f"an answer with {error.error_count()} errors") from error
 
     async def _post(self, url: str, body: bytes, headers: dict[str, str]) -> bytes:
-        async with self._client.stream("POST", url, content=body, headers=headers) as response:
+        target, extensions = httpx.URL(url), {}
+        if not self._allow_private:
+            # To the address that was checked: a name cannot change its mind in between. TLS still verifies the name.
+            address = await public_address(url)
+            headers = {**headers, "host": target.netloc.decode()}
+            extensions = {"sni_hostname": target.host}
+            target = target.copy_with(host=address)
+        async with self._client.stream(
+            "POST", target, content=body, headers=headers, extensions=extensions
+        ) as response:
             if response.status_code != httpx.codes.OK:
                 raise ExternalBotFailed(f"status {response.status_code}")
             received = bytearray()

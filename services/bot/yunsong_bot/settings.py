@@ -21,6 +21,8 @@ class BotServiceSettings(ServiceSettings):
     refresh_s: float = Field(default=2.0, ge=0.1, le=60)
     # How long a bot of one's own may take over HTTP.
     external_bot_timeout_s: float = Field(default=5.0, ge=0.1, le=30)
+    # A bot of one's own may be at a private or loopback address only when this is set; for tests and closed networks.
+    external_bot_allow_private: bool = False
     # How long the state of a dialogue is kept after its last message.
     dialogue_days: int = Field(default=30, ge=1, le=365)
 

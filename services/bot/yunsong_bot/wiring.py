@@ -51,7 +51,9 @@ def build(settings: BotServiceSettings, registries: Registries) -> Service:
     skills = Skills.by_priority(loaded, runner)
     conversations = Conversations(channels)
     client = httpx.AsyncClient(timeout=settings.external_bot_timeout_s)
-    external = ExternalBot(client, timeout_s=settings.external_bot_timeout_s)
+    external = ExternalBot(
+        client, timeout_s=settings.external_bot_timeout_s, allow_private=settings.external_bot_allow_private
+    )
     metrics = registries.metrics(settings)
     metrics.gauge("yunsong_bot_entries").set_function(lambda: library.size)
     bot = Bot(database, library, conversations, skills, external, languages, metrics)
@@ -72,7 +74,14 @@ def build(settings: BotServiceSettings, registries: Registries) -> Service:
         grpc=[
             (
                 bot_pb2_grpc.add_KnowledgeServiceServicer_to_server,
-                KnowledgeServicer(database, library, skills=skills, languages=languages, seal=seal),
+                KnowledgeServicer(
+                    database,
+                    library,
+                    skills=skills,
+                    languages=languages,
+                    seal=seal,
+                    allow_private=settings.external_bot_allow_private,
+                ),
             ),
             (
                 bot_pb2_grpc.add_AssistServiceServicer_to_server,

@@ -175,7 +175,7 @@ async def test_an_erased_contact_leaves_no_dialogue(bots: Field, service_databas
 
 
 async def test_an_external_bot_that_does_not_answer_hands_off(bots: Field) -> None:
-    replica = await bots.start()
+    replica = await bots.start(external_bot_allow_private=True)
     await bots.stock(replica)
 
     async def use(url: str) -> None:

@@ -52,7 +52,7 @@ async def server(reply: Callable[[dict[str, str], bytes], tuple[int, bytes]]) ->
 
 async def ask(url: str, timeout_s: float = 5) -> Any:
     async with httpx.AsyncClient() as client:
-        return await ExternalBot(client, timeout_s=timeout_s).ask(url, SECRET, QUESTION)
+        return await ExternalBot(client, timeout_s=timeout_s, allow_private=True).ask(url, SECRET, QUESTION)
 
 
 async def test_the_request_is_signed_and_the_answer_is_taken() -> None:
@@ -102,6 +102,15 @@ async def test_no_answer_in_time_is_a_failure() -> None:
     async with server(lambda _headers, _body: (0, b"")) as url:
         with pytest.raises(ExternalBotFailed, match="no answer within"):
             await ask(url, timeout_s=0.2)
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "[::1]", "10.0.0.8", "[::ffff:192.168.0.1]", "169.254.169.254"]
+)
+async def test_a_private_address_is_not_called(host: str) -> None:
+    async with httpx.AsyncClient() as client:
+        with pytest.raises(ExternalBotFailed, match="not a public address"):
+            await ExternalBot(client, timeout_s=5).ask(f"http://{host}:9/bot", SECRET, QUESTION)
 
 
 async def test_nobody_listening_is_a_failure() -> None:

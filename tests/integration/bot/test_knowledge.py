@@ -146,6 +146,8 @@ async def test_an_import_writes_what_it_can_and_says_what_it_cannot(bots: Field)
         entry("三", external_key="import-3"),
         entry("三", external_key="import-3"),
         entry("  ", external_key="import-4"),
+        entry("", external_key="import-5"),
+        entry("六", external_key="import-6", locale="not a locale"),
     ]
 
     async def load(entries: list[bot_pb2.Entry]) -> list[bot_pb2.ImportResult]:
@@ -161,13 +163,26 @@ async def test_an_import_writes_what_it_can_and_says_what_it_cannot(bots: Field)
         (False, True),
         (False, True),
         (False, True),
+        (False, True),
+        (False, True),
     ]
+    assert "question" in first[5].error
     again = await load([entry("一改", "答", external_key="import-1")])
     assert (again[0].entry_id, again[0].created) == (first[0].entry_id, False)
     found = await replica.knowledge.GetEntry(
         bot_pb2.GetEntryRequest(entry_id=first[0].entry_id), metadata=replica.staff()
     )
     assert (found.question, found.rev, list(found.similar_questions)) == ("一改", 2, [])
+
+
+async def test_an_external_bot_in_the_private_network_is_refused(bots: Field) -> None:
+    replica = await bots.start()
+    request = bot_pb2.UpdateBotSettingsRequest(
+        settings=bot_pb2.BotSettings(external_bot_url="http://localhost:9/bot")
+    )
+    request.update_mask.paths.append("external_bot_url")
+    with pytest.raises(InvalidArgument, match="EXTERNAL_BOT_ALLOW_PRIVATE"):
+        await replica.knowledge.UpdateBotSettings(request, metadata=replica.staff())
 
 
 async def test_a_list_goes_from_page_to_page_and_filters(bots: Field) -> None:

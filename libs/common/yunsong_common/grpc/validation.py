@@ -88,7 +88,7 @@ def _field_plan(field: FieldDescriptor) -> _FieldPlan | None:
     is_map = _is_map(field)
     value_field = _value_field(field)
     descend = value_field.message_type if value_field.message_type is not None else None
-    if descend is not None and not _has_rules(descend):
+    if descend is not None and (rules.own_answers or not _has_rules(descend)):
         descend = None
     checks = tuple(_checks(value_field, rules, is_entry=field.is_repeated))
     if not (rules.required or rules.min_items or rules.max_items or checks or descend):

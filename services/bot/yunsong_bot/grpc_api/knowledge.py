@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import asyncpg
 
 from yunsong.bot.v1 import bot_pb2, bot_pb2_grpc
-from yunsong_bot import repository
+from yunsong_bot import addresses, repository
 from yunsong_bot.chain import Skills
 from yunsong_bot.domain.analysis import tokens
 from yunsong_bot.domain.dialogue import Dialogue, decide
@@ -23,8 +23,9 @@ from yunsong_bot.handlers import PROTO_KINDS
 from yunsong_bot.library import Library
 from yunsong_bot.seal import Seal
 from yunsong_common.db import Database, Transaction, once
-from yunsong_common.errors import Aborted, AlreadyExists, InvalidArgument, NotFound
+from yunsong_common.errors import Aborted, AlreadyExists, InvalidArgument, NotFound, Violation
 from yunsong_common.grpc import current_call
+from yunsong_common.grpc.validation import validate
 from yunsong_common.ids import new_id
 from yunsong_plugin_api import SkillContext
 
@@ -38,13 +39,21 @@ class KnowledgeServicer(bot_pb2_grpc.KnowledgeServiceServicer):
     """See bot.proto."""
 
     def __init__(
-        self, database: Database, library: Library, *, skills: Skills, languages: Languages, seal: Seal
+        self,
+        database: Database,
+        library: Library,
+        *,
+        skills: Skills,
+        languages: Languages,
+        seal: Seal,
+        allow_private: bool,
     ) -> None:
         self._database = database
         self._library = library
         self._skills = skills
         self._languages = languages
         self._seal = seal
+        self._allow_private = allow_private
 
     async def ListEntries(
         self, request: bot_pb2.ListEntriesRequest, context: Any
@@ -162,6 +171,10 @@ class KnowledgeServicer(bot_pb2_grpc.KnowledgeServiceServicer):
     async def UpdateBotSettings(
         self, request: bot_pb2.UpdateBotSettingsRequest, context: Any
     ) -> bot_pb2.BotSettings:
+        url = request.settings.external_bot_url
+        if url and "external_bot_url" in request.update_mask.paths and not self._allow_private:
+            await _check_url(url)
+
         async def update(tx: Transaction) -> bot_pb2.BotSettings:
             # The version's row is the lock: two changes of different fields both stay.
             await repository.raise_version(tx, "settings")
@@ -178,6 +191,17 @@ class KnowledgeServicer(bot_pb2_grpc.KnowledgeServiceServicer):
         answer = await self._database.run(work)
         self._library.wake()
         return answer
+
+
+async def _check_url(url: str) -> None:
+    try:
+        await addresses.public_address(url)
+    except addresses.AddressRefused as error:
+        raise InvalidArgument(
+            reason="EXTERNAL_BOT_URL_REFUSED",
+            message=f"external_bot_url is refused: {error}",
+            violations=[Violation("settings.external_bot_url", str(error), "EXTERNAL_BOT_URL_REFUSED")],
+        ) from None
 
 
 async def _write(
@@ -205,6 +229,7 @@ def _importable(request: bot_pb2.ImportEntriesRequest, now: datetime) -> list[En
             refused.error = f"external_key {given.external_key!r} comes {keys[given.external_key]} times"
         else:
             try:
+                validate(given)
                 found.append(mapping.entry_from_proto(given, entry_id=new_id(), now=now))
                 continue
             except InvalidArgument as error:
