@@ -13,6 +13,7 @@ from yunsong_router.handlers.dispatching import Dispatch
 from yunsong_router.handlers.measures import Measures
 from yunsong_router.handlers.policy import Policy
 from yunsong_router.handlers.strategies import Strategies
+from yunsong_router.neighbours import Neighbours
 from yunsong_router.settings import RouterSettings
 from yunsong_router.subscriptions import subscriptions
 from yunsong_router.tables import SCHEMA
@@ -36,6 +37,7 @@ def build(settings: RouterSettings, registries: Registries) -> Service:
     )
     strategies = Strategies.installed()
     conversations = GrpcConversations(channels)
+    neighbours = Neighbours(channels)
     commander = Commander(database, conversations, policy, measures, settings.command_concurrency)
     planning = PlanningTask(
         database,
@@ -56,8 +58,11 @@ def build(settings: RouterSettings, registries: Registries) -> Service:
         channels=channels,
         package="router",
         grpc=[
-            (router_pb2_grpc.add_QueueServiceServicer_to_server, QueueService(database, strategies)),
-            (router_pb2_grpc.add_AgentServiceServicer_to_server, AgentService(database, policy)),
+            (
+                router_pb2_grpc.add_QueueServiceServicer_to_server,
+                QueueService(database, strategies, neighbours),
+            ),
+            (router_pb2_grpc.add_AgentServiceServicer_to_server, AgentService(database, policy, neighbours)),
             (
                 router_pb2_grpc.add_DispatchServiceServicer_to_server,
                 DispatchService(database, Dispatch(database, conversations, commander, policy)),

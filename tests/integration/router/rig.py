@@ -12,6 +12,8 @@ from typing import ClassVar
 
 from tests.support.polling import eventually
 from yunsong.auth.v1 import principal_pb2
+from yunsong.channel.v1 import channel_pb2, channel_pb2_grpc
+from yunsong.channel.v1 import model_pb2 as channel_model_pb2
 from yunsong.conversation.v1 import (
     contact_door_pb2,
     contact_door_pb2_grpc,
@@ -22,8 +24,10 @@ from yunsong.conversation.v1 import (
     internal_pb2_grpc,
     model_pb2,
 )
+from yunsong.gateway.v1 import gateway_pb2, gateway_pb2_grpc
+from yunsong.gateway.v1 import model_pb2 as gateway_model_pb2
 from yunsong_common.db import Database, run_migrations
-from yunsong_common.errors import FailedPrecondition, NotFound
+from yunsong_common.errors import FailedPrecondition, NotFound, Unavailable
 from yunsong_common.grpc import Channels, current_principal
 from yunsong_common.ids import new_id
 from yunsong_common.runtime import Process
@@ -48,11 +52,16 @@ class StandIn(
     internal_pb2_grpc.ConversationInternalServiceServicer,
     conversation_pb2_grpc.ConversationServiceServicer,
     contact_door_pb2_grpc.ContactConversationServiceServicer,
+    channel_pb2_grpc.InboxServiceServicer,
+    gateway_pb2_grpc.UserServiceServicer,
 ):
     """Keeps conversations in memory and publishes their moves from a real outbox."""
 
     conversations: dict[str, model_pb2.Conversation] = field(default_factory=dict)
     assigned_at: dict[str, float] = field(default_factory=dict)
+    inboxes: list[channel_model_pb2.Inbox] = field(default_factory=list)
+    users: dict[str, str] = field(default_factory=dict)
+    away: bool = False
     database: Database | None = None
 
     def build(self, settings: StandInSettings, registries: Registries) -> Service:
@@ -70,6 +79,8 @@ class StandIn(
                 (internal_pb2_grpc.add_ConversationInternalServiceServicer_to_server, self),
                 (conversation_pb2_grpc.add_ConversationServiceServicer_to_server, self),
                 (contact_door_pb2_grpc.add_ContactConversationServiceServicer_to_server, self),
+                (channel_pb2_grpc.add_InboxServiceServicer_to_server, self),
+                (gateway_pb2_grpc.add_UserServiceServicer_to_server, self),
             ],
         )
 
@@ -141,6 +152,30 @@ class StandIn(
             raise NotFound(reason="CONVERSATION_UNKNOWN", message="unknown")
         return contact_door_pb2.ContactConversation(id=conversation.id)
 
+    async def ListInboxes(  # noqa: N802 - the contract's name
+        self, request: channel_pb2.ListInboxesRequest, context: object
+    ) -> channel_pb2.ListInboxesResponse:
+        """The channel adapter's part: one inbox on each page."""
+        self._must_be_there()
+        at = int(request.page_token or 0)
+        more = at + 1 < len(self.inboxes)
+        return channel_pb2.ListInboxesResponse(
+            inboxes=self.inboxes[at : at + 1], next_page_token=str(at + 1) if more else ""
+        )
+
+    async def GetUser(  # noqa: N802 - the contract's name
+        self, request: gateway_pb2.GetUserRequest, context: object
+    ) -> gateway_model_pb2.User:
+        """The gateway's part."""
+        self._must_be_there()
+        if request.user_id not in self.users:
+            raise NotFound(reason="USER_UNKNOWN", message="unknown")
+        return gateway_model_pb2.User(id=request.user_id, display_name=self.users[request.user_id])
+
+    def _must_be_there(self) -> None:
+        if self.away:
+            raise Unavailable(reason="AWAY", message="away")
+
     def _checked(self, conversation_id: str, epoch: int) -> model_pb2.Conversation:
         conversation = self.conversations[conversation_id]
         if epoch < conversation.epoch:
@@ -184,7 +219,10 @@ class Rig:
     def staff(self, user_id: str, *permissions: str) -> tuple[tuple[str, str], ...]:
         """Metadata of a call in the name of a member of staff."""
         principal = principal_pb2.Principal(
-            kind=principal_pb2.ACTOR_KIND_STAFF, actor_id=user_id, display_name="Li", permissions=permissions
+            kind=principal_pb2.ACTOR_KIND_STAFF,
+            actor_id=user_id,
+            display_name="contact 1",
+            permissions=permissions,
         )
         return self.channels.as_principal(principal)
 
@@ -222,6 +260,9 @@ async def running(postgres_url: str, nats_url: str, **overrides: object) -> Asyn
             return bool(process.running) and all(one.readiness.open for one in process.running)
 
         await eventually(ready, within_s=30, what="both services are ready")
+        # It also answers as the router's other neighbours.
+        for neighbour in ("channel-adapter", "gateway"):
+            process.registries.addresses[neighbour] = process.running[0].server.address
         channels = Channels(
             service="gateway", release_key=KEY, addresses={"router": process.running[1].server.address}
         )

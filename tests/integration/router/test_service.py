@@ -6,9 +6,10 @@ import pytest
 
 from tests.integration.router.rig import ACTIVE, Rig, running
 from tests.support.polling import eventually
+from yunsong.channel.v1 import model_pb2 as channel_model
 from yunsong.conversation.v1 import model_pb2 as conversation_model
 from yunsong.router.v1 import events_pb2, model_pb2, router_pb2, router_pb2_grpc
-from yunsong_common.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
+from yunsong_common.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Unavailable
 from yunsong_common.ids import new_id
 
 ADMIN = ("queue.read", "queue.write", "agent.read", "agent.write", "board.read", "conversation.read")
@@ -27,6 +28,7 @@ async def make_agents(rig: Rig, count: int, *queues: model_pb2.Queue, capacity: 
     staff = rig.staff(new_id(), *ADMIN)
     ids = [new_id() for _ in range(count)]
     for agent_id in ids:
+        rig.stand_in.users[agent_id] = "Li"
         await agents.ConfigureAgent(
             router_pb2.ConfigureAgentRequest(
                 agent_id=agent_id, name=f"Agent {agent_id[-4:]}", capacity=capacity
@@ -224,3 +226,67 @@ async def _equals(read: object, wanted: object) -> bool:
     value = await read()  # type: ignore[operator]
     assert value == wanted, value
     return True
+
+
+async def test_a_queue_that_an_inbox_names_is_not_deleted(postgres_url: str, nats_url: str) -> None:
+    async with running(postgres_url, nats_url) as rig:
+        queue = await make_queue(rig)
+        stub = router_pb2_grpc.QueueServiceStub(rig.channels.router)
+        admin = rig.staff(new_id(), *ADMIN)
+        request = router_pb2.DeleteQueueRequest(queue_id=queue.id)
+        rig.stand_in.inboxes += [
+            channel_model.Inbox(name="Elsewhere", queue_id=new_id()),
+            channel_model.Inbox(name="Shop", queue_id=queue.id),
+        ]
+        with pytest.raises(FailedPrecondition) as used:
+            await stub.DeleteQueue(request, metadata=admin)
+        assert used.value.reason == "QUEUE_IN_USE"
+        assert "Shop" in used.value.message
+        rig.stand_in.away = True
+        with pytest.raises(Unavailable):
+            await stub.DeleteQueue(request, metadata=admin)
+        rig.stand_in.away = False
+        rig.stand_in.inboxes.pop()
+        await stub.DeleteQueue(request, metadata=admin)
+
+
+async def test_only_users_become_agents(postgres_url: str, nats_url: str) -> None:
+    async with running(postgres_url, nats_url) as rig:
+        stub = router_pb2_grpc.AgentServiceStub(rig.channels.router)
+        admin = rig.staff(new_id(), *ADMIN)
+        request = router_pb2.ConfigureAgentRequest(agent_id=new_id())
+        with pytest.raises(NotFound) as refused:
+            await stub.ConfigureAgent(request, metadata=admin)
+        assert refused.value.reason == "AGENT_UNKNOWN"
+        with pytest.raises(NotFound):
+            await stub.GetAgent(router_pb2.GetAgentRequest(agent_id=request.agent_id), metadata=admin)
+        rig.stand_in.users[request.agent_id] = "Wang"
+        assert (await stub.ConfigureAgent(request, metadata=admin)).name == "Wang"
+        rig.stand_in.away = True
+        with pytest.raises(Unavailable):
+            await stub.ConfigureAgent(router_pb2.ConfigureAgentRequest(agent_id=new_id()), metadata=admin)
+        # Who is an agent already stays configurable, and the gateway needs not be asked about its own users.
+        assert (await stub.ConfigureAgent(request, metadata=admin)).name == "Wang"
+        by_gateway = router_pb2.ConfigureAgentRequest(agent_id=new_id(), name="Zhao")
+        assert (await stub.ConfigureAgent(by_gateway)).name == "Zhao"
+
+
+async def test_a_disabled_agent_takes_no_work_whatever_it_says(postgres_url: str, nats_url: str) -> None:
+    async with running(postgres_url, nats_url) as rig:
+        queue = await make_queue(rig)
+        disabled, other = await make_agents(rig, 2, queue)
+        stub = router_pb2_grpc.AgentServiceStub(rig.channels.router)
+        await stub.ConfigureAgent(router_pb2.ConfigureAgentRequest(agent_id=disabled, enabled=False))
+        await stub.SetMyPresence(
+            router_pb2.SetMyPresenceRequest(presence=model_pb2.PRESENCE_STATE_ONLINE),
+            metadata=rig.staff(disabled, *AGENT),
+        )
+        conversations = [await rig.stand_in.hand_over(queue.id) for _ in range(4)]
+        await eventually(
+            lambda: {rig.stand_in.conversations[each].assignee_id for each in conversations} == {other},
+            what="the agent who is enabled has all of them",
+        )
+        board = await router_pb2_grpc.QueueServiceStub(rig.channels.router).GetBoard(
+            router_pb2.GetBoardRequest(queue_id=queue.id), metadata=rig.staff(new_id(), *ADMIN)
+        )
+        assert board.queues[0].agents_online == 1

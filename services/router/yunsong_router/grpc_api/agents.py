@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from yunsong.auth.v1 import principal_pb2
 from yunsong.router.v1 import events_pb2, model_pb2, router_pb2, router_pb2_grpc
 from yunsong_common.bus import route_of
 from yunsong_common.db import Database, Transaction
@@ -15,6 +16,7 @@ from yunsong_router.domain.model import Agent
 from yunsong_router.grpc_api import parsing
 from yunsong_router.handlers import configuring, presence
 from yunsong_router.handlers.policy import Policy
+from yunsong_router.neighbours import Neighbours
 from yunsong_router.repository import agents, items, queues
 
 _FEED_PAGE = 200
@@ -27,6 +29,7 @@ class AgentService(router_pb2_grpc.AgentServiceServicer):
 
     database: Database
     policy: Policy
+    neighbours: Neighbours
 
     async def ListAgents(
         self, request: router_pb2.ListAgentsRequest, context: object
@@ -50,11 +53,13 @@ class AgentService(router_pb2_grpc.AgentServiceServicer):
         self, request: router_pb2.ConfigureAgentRequest, context: object
     ) -> model_pb2.Agent:
         """Creates or changes an agent."""
+        users_name = await self._name_of_new(request.agent_id)
+        name = request.name if request.HasField("name") else users_name
         changed = await self.database.run(
             lambda tx: configuring.configure_agent(
                 tx,
                 request.agent_id,
-                name=request.name if request.HasField("name") else None,
+                name=name,
                 capacity=request.capacity if request.HasField("capacity") else None,
                 skills=dict(request.skills.levels) if request.HasField("skills") else None,
                 enabled=request.enabled if request.HasField("enabled") else None,
@@ -159,6 +164,15 @@ class AgentService(router_pb2_grpc.AgentServiceServicer):
             heads=[router_pb2.FeedHead(agent_id=agent_id, rev=rev) for agent_id, rev in heads.items()],
             renew_after_s=self.policy.lease_renew_s,
         )
+
+    async def _name_of_new(self, agent_id: str) -> str | None:
+        """The user's name when this would be a new agent, else None. Only users become agents; the gateway, which has them, is believed."""
+        if current_principal().kind == principal_pb2.ACTOR_KIND_SERVICE:
+            return None
+        async with self.database.read() as tx:
+            if await agents.get(tx, agent_id) is not None:
+                return None
+        return await self.neighbours.user_name(agent_id)
 
     async def _say(
         self, agent_id: str, state: model_pb2.PresenceState.ValueType, reason: str

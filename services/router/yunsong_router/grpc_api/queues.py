@@ -9,13 +9,14 @@ from google.protobuf import field_mask_pb2
 
 from yunsong.router.v1 import model_pb2, router_pb2, router_pb2_grpc
 from yunsong_common.db import Database, Transaction, once
-from yunsong_common.errors import InvalidArgument, NotFound, Violation
+from yunsong_common.errors import FailedPrecondition, InvalidArgument, NotFound, Violation
 from yunsong_common.grpc import current_call
 from yunsong_router import wire
 from yunsong_router.domain.skills import required_now
 from yunsong_router.grpc_api import parsing
 from yunsong_router.handlers import boards, configuring
 from yunsong_router.handlers.strategies import Strategies
+from yunsong_router.neighbours import Neighbours
 from yunsong_router.repository import agents, items, queues
 
 
@@ -25,6 +26,7 @@ class QueueService(router_pb2_grpc.QueueServiceServicer):
 
     database: Database
     strategies: Strategies
+    neighbours: Neighbours
 
     async def ListQueues(
         self, request: router_pb2.ListQueuesRequest, context: object
@@ -73,7 +75,16 @@ class QueueService(router_pb2_grpc.QueueServiceServicer):
     async def DeleteQueue(
         self, request: router_pb2.DeleteQueueRequest, context: object
     ) -> router_pb2.DeleteQueueResponse:
-        """Deletes an empty queue."""
+        """Deletes a queue that is empty and that no inbox names."""
+        async with self.database.read() as tx:
+            queue = await configuring.known_queue(tx, request.queue_id)
+        # Asked outside of the transaction: it would hold the configuration for as long as the answer takes.
+        if using := await self.neighbours.inboxes_of(request.queue_id):
+            raise FailedPrecondition(
+                reason="QUEUE_IN_USE",
+                message=f"{queue.name} serves the inboxes {', '.join(using)}; give them another queue first",
+                queue_id=request.queue_id,
+            )
         await self.database.run(lambda tx: configuring.delete_queue(tx, request.queue_id))
         return router_pb2.DeleteQueueResponse()
 
