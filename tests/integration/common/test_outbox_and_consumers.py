@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from tests.integration.common.conftest import STREAM, Node, message_posted, note
 from tests.support.polling import eventually
 from yunsong.conversation.v1 import events_pb2
 from yunsong_common.bus import Delivery, EventMeta, Subscription, list_dead_letters, replay_dead_letter
+from yunsong_common.bus import consumer as consumer_module
 from yunsong_common.bus.consumer import Consumer
 from yunsong_common.bus.failures import Retries
 from yunsong_common.bus.jetstream import call
@@ -305,3 +307,37 @@ async def test_events_gather_while_the_last_batch_is_young(node: Node) -> None:
         await eventually(lambda: has_seen(node, entity, list(range(1, 12))))
     assert sizes[0] == 1
     assert len(sizes) <= 3
+
+
+async def test_events_in_work_stay_with_a_process_that_lives_and_leave_one_that_does_not(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer_module, "_ACK_WAIT_S", 1)
+    monkeypatch.setattr(consumer_module, "_PROGRESS_S", 0.2)
+    entity, name, started = new_id(), new_id(), asyncio.Event()
+    runs: list[str] = []
+
+    async def stuck(event: events_pb2.MessagePosted, meta: EventMeta) -> None:
+        if meta.entity_id == entity:
+            runs.append("stuck")
+            started.set()
+            await asyncio.Event().wait()
+
+    async def works(event: events_pb2.MessagePosted, meta: EventMeta) -> None:
+        if meta.entity_id == entity:
+            runs.append("works")
+
+    async with running(node.consumer(subscription(name, works, transactional=False)).run):
+        pass  # the durable exists, also for the one that hangs
+
+    hanging = asyncio.create_task(node.consumer(subscription(name, stuck, transactional=False)).run())
+    await node.post(entity, 1)
+    await asyncio.wait_for(started.wait(), 10)
+    since = time.monotonic()
+    async with running(node.consumer(subscription(name, works, transactional=False)).run):
+        await eventually(lambda: time.monotonic() - since > 3, what="three times the time to acknowledge")
+        assert runs == ["stuck"]
+        # It dies without a word.
+        hanging.cancel()
+        await asyncio.gather(hanging, return_exceptions=True)
+        await eventually(lambda: "works" in runs, within_s=5, what="the event at the other process")

@@ -32,7 +32,10 @@ from yunsong_common.telemetry import Metrics, Telemetry
 
 LOG = logging.getLogger(__name__)
 
-_ACK_WAIT_S = 60
+# After a crash, what was in work waits this long for another process.
+_ACK_WAIT_S = 15
+# While a process lives, it says this often that it still has its events.
+_PROGRESS_S = 5.0
 _PULL_S = 30
 _HEARTBEAT_S = 5
 _PULL_BYTES = 8 * 1024 * 1024
@@ -90,6 +93,7 @@ class Consumer:
         self._telemetry = telemetry
         self._clock = clock or SystemClock()
         self._buffer: deque[Msg] = deque()
+        self._in_work: list[Msg] = []
         self._arrived = asyncio.Event()
         self._requested = 0
         self._inbox = self._client.new_inbox()
@@ -110,12 +114,13 @@ class Consumer:
         sid = self._client.subscribe(f"{self._inbox}.*", self._on_message)
         try:
             async with asyncio.TaskGroup() as group:
-                watching = group.create_task(self._watch_lag())
+                beside = [group.create_task(self._watch_lag()), group.create_task(self._keep())]
                 try:
                     await self._consume()
                     await self._give_back(sid)
                 finally:
-                    watching.cancel()
+                    for task in beside:
+                        task.cancel()
         finally:
             self._client.unsubscribe(sid)
 
@@ -250,7 +255,8 @@ class Consumer:
         else:
             action = "update"
             known = info["config"]
-            if sorted(known.get("filter_subjects") or [known.get("filter_subject", "")]) == subjects:
+            same = sorted(known.get("filter_subjects") or [known.get("filter_subject", "")]) == subjects
+            if same and known.get("ack_wait") == config["ack_wait"]:
                 self._missing = False
                 return
             config |= {name: known[name] for name in ("deliver_policy", "opt_start_time") if name in known}
@@ -281,17 +287,28 @@ class Consumer:
                 LOG.debug("the lag of %s is not known just now", self.name)
             await self._clock.sleep(_LAG_EVERY_S)
 
+    async def _keep(self) -> None:
+        """Keeps NATS from giving what is here, in work or before it, to another process."""
+        while True:
+            await self._clock.sleep(_PROGRESS_S)
+            for msg in (*self._in_work, *self._buffer):
+                self._client.publish(msg.reply, b"+WPI")
+
     # Handling
 
     async def _handle(self, messages: list[Msg]) -> None:
         started = self._clock.monotonic()
+        self._in_work = messages
         read = [item for msg in messages if (item := self._read(msg)) is not None]
         items = [item for item in read if item.subscription.concerns(item.event)]
         self._passed.inc(len(read) - len(items))
         # By entity, so that replicas lock in the same order; the sort keeps the order within an entity.
         items.sort(key=lambda item: item.meta.entity_id)
-        if items:
-            await self._settle(items)
+        try:
+            if items:
+                await self._settle(items)
+        finally:
+            self._in_work = []
         for msg in messages:
             self._client.publish(msg.reply, b"+ACK")
         self._seconds.observe(self._clock.monotonic() - started)
