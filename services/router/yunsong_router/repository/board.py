@@ -65,7 +65,7 @@ async def totals(tx: Transaction) -> tuple[int, int, int]:
     row = await tx.raw.fetchrow(
         "SELECT coalesce(sum(load), 0)::int AS load, coalesce(sum(capacity), 0)::int AS capacity, "
         "(SELECT count(*) FROM work_items WHERE state = 'waiting' AND queue_id IS NULL)::int AS homeless "
-        "FROM agents WHERE connected AND presence = 'online'"
+        "FROM agents WHERE enabled AND connected AND presence = 'online'"
     )
     assert row is not None
     return row["load"], row["capacity"], row["homeless"]
