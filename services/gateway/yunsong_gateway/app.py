@@ -97,6 +97,7 @@ class App:
         identity = await self._parts.authenticator.identify(token)
         if identity.password_change_required:
             raise _change_password_first()
+        await self._check_origin(identity, _origin_of(scope))
         principal = principal_pb2.Principal()
         principal.CopyFrom(identity.principal)
         principal.client_address = self._address.of(scope)
@@ -168,6 +169,7 @@ class App:
             self._limit(identity)
             if identity.password_change_required and not self._is_open_before_change(request):
                 raise _change_password_first()
+            await self._check_origin(identity, request.headers.get("origin", ""))
             principal = principal_pb2.Principal()
             principal.CopyFrom(identity.principal)
         else:
@@ -175,6 +177,17 @@ class App:
             principal = anonymous()
         principal.client_address = request.client_address
         return principal
+
+    async def _check_origin(self, identity: Identity, origin: str) -> None:
+        """A contact's token works on the pages of its inbox alone, not on any page that got hold of it."""
+        principal = identity.principal
+        if principal.kind == principal_pb2.ACTOR_KIND_CONTACT and await self._parts.origins.refuses(
+            origin, principal.inbox_id
+        ):
+            raise PermissionDenied(
+                reason="ORIGIN_REFUSED",
+                message=f"Pages of {origin[:200]} may not use this inbox; add it to the inbox's allowed origins.",
+            )
 
     def _is_open_before_change(self, request: Request) -> bool:
         binding = self._parts.transcoder.find(request).get(request.method)
@@ -202,6 +215,10 @@ class App:
 
 
 _ANY_ORIGIN = [("access-control-allow-origin", "*"), ("cache-control", "no-cache")]
+
+
+def _origin_of(scope: Scope) -> str:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"), "")
 
 
 def _change_password_first() -> PermissionDenied:

@@ -22,6 +22,7 @@ class Origins:
         self._staff = frozenset(staff_origins)
         self._own = own.rstrip("/")
         self._contact: frozenset[str] = frozenset()
+        self._by_inbox: dict[str, frozenset[str]] = {}
         self._read_at = -_REMEMBER_S
 
     async def allows(self, origin: str, path: str) -> bool:
@@ -31,6 +32,14 @@ class Origins:
             return False
         allowed = await self._allowed()
         return _ANY in allowed or origin in allowed
+
+    async def refuses(self, origin: str, inbox_id: str) -> bool:
+        """Whether a page of this origin may not use a contact's session on this inbox. Apps send no origin."""
+        if not origin or origin == self._own:
+            return False
+        await self._allowed()
+        allowed = self._by_inbox.get(inbox_id)
+        return bool(allowed) and origin not in (allowed or ())
 
     async def _allowed(self) -> frozenset[str]:
         if time.monotonic() - self._read_at > _REMEMBER_S:
@@ -43,16 +52,19 @@ class Origins:
 
     async def _read(self) -> frozenset[str]:
         found: set[str] = set()
+        by_inbox: dict[str, frozenset[str]] = {}
         token = ""
         while True:
             page = await self._inboxes.ListInboxes(
                 channel_pb2.ListInboxesRequest(page_size=200, page_token=token), timeout=3.0
             )
             for inbox in page.inboxes:
+                by_inbox[inbox.id] = frozenset(inbox.allowed_origins)
                 if inbox.enabled and inbox.channel in ("web", "api"):
                     found.update(inbox.allowed_origins or (_ANY,))
             token = page.next_page_token
             if not token:
+                self._by_inbox = by_inbox
                 return frozenset(found)
 
 

@@ -185,6 +185,8 @@ async def door(postgres_url: str, nats_url: str, tmp_path: Path) -> AsyncIterato
                     (router_pb2_grpc.add_DispatchServiceServicer_to_server, router),
                 ]
             ),
+            "bot": grpc_server([]),
+            "qa": grpc_server([]),
         }
         for server in servers.values():
             await server.start()

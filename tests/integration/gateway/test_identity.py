@@ -220,7 +220,7 @@ async def test_an_idempotency_key_creates_once(door: Door) -> None:
 
 
 async def test_contacts_have_short_tokens_of_their_own(door: Door) -> None:
-    session = await door.contact(name="Li")
+    session = await door.contact(name="contact 1")
     assert len(session["visitor_id"]) >= 16
     again = await door.contact(visitor_id=session["visitor_id"])
     assert again["contact_id"] == session["contact_id"]

@@ -11,13 +11,14 @@ import orjson
 import pytest
 import websockets
 
-from tests.integration.gateway.conftest import Door, Frames
+from tests.integration.gateway.conftest import Door, Frames, bearer
+from tests.integration.gateway.fakes import ORIGIN
 from tests.support.polling import eventually
 from yunsong.conversation.v1 import message_pb2
 from yunsong.router.v1 import events_pb2 as router_events_pb2
 from yunsong_common.ids import new_id
 
-AGENT = message_pb2.Actor(kind=message_pb2.AUTHOR_KIND_AGENT, id="agent", name="Wang")
+AGENT = message_pb2.Actor(kind=message_pb2.AUTHOR_KIND_AGENT, id="agent", name="agent 1")
 
 
 async def revs(socket: Frames, count: int) -> list[int]:
@@ -25,9 +26,13 @@ async def revs(socket: Frames, count: int) -> list[int]:
 
 
 async def test_a_contact_writes_and_gets_its_own_event(door: Door) -> None:
-    session = await door.contact(name="Li")
+    session = await door.contact(name="contact 1")
     async with door.socket(session["access_token"]) as socket:
-        assert socket.welcome["actor"] == {"kind": "contact", "id": session["contact_id"], "name": "Li"}
+        assert socket.welcome["actor"] == {
+            "kind": "contact",
+            "id": session["contact_id"],
+            "name": "contact 1",
+        }
         ack = await socket.ask(type="send", client_id="c1", content={"text": {"text": "你好"}})
         assert ack["type"] == "ack", ack
         assert ack["rev"] == 1
@@ -37,6 +42,37 @@ async def test_a_contact_writes_and_gets_its_own_event(door: Door) -> None:
         again = await socket.ask(type="send", client_id="c1", content={"text": {"text": "你好"}})
         assert again["duplicate"] is True
         assert again["message_id"] == ack["message_id"]
+
+
+async def test_the_first_message_subscribes_its_contact_once(door: Door) -> None:
+    session = await door.contact()
+    async with door.socket(session["access_token"]) as socket:
+        await socket.send(type="send", client_id="c1", content={"text": {"text": "你好"}})
+        await socket.until(type="event", rev=1)
+        await socket.send(type="send", client_id="c2", content={"text": {"text": "在吗"}})
+        frames = []
+        while not frames or frames[-1].get("rev") != 2 or frames[-1]["type"] != "event":
+            frames.append(await socket.receive())
+        await socket.send(type="ping", ref="last")
+        while frames[-1].get("ref") != "last":
+            frames.append(await socket.receive())
+        assert [frame["rev"] for frame in frames if frame["type"] == "event"] == [2]
+        assert [frame for frame in frames if frame["type"] == "subscribed"] == []
+
+
+async def test_a_contacts_token_works_on_its_inboxs_pages_alone(door: Door) -> None:
+    token = (await door.contact())["access_token"]
+    headers = bearer(token)
+    for origin, code in ((ORIGIN, None), ("", None), ("https://evil.example", "ORIGIN_REFUSED")):
+        more = {"origin": origin} if origin else {}
+        answer = await door.http.get("/api/v1/contact/nothing", headers={**headers, **more})
+        assert answer.json()["code"] == (code or "ROUTE_UNKNOWN")
+        address = door.url.replace("http", "ws") + "/api/v1/ws"
+        async with websockets.connect(
+            address, additional_headers=headers, origin=origin or None
+        ) as connection:  # type: ignore[arg-type]
+            first = orjson.loads(await connection.recv())
+            assert first.get("error", {}).get("code") == code, first
 
 
 async def test_three_ways_to_sign_in_and_none(door: Door) -> None:
@@ -143,7 +179,7 @@ async def test_a_contact_sees_no_other_conversation_and_no_staff_topic(door: Doo
 
 
 async def test_typing_is_seen_by_the_other_side(door: Door) -> None:
-    session = await door.contact(name="Li")
+    session = await door.contact(name="contact 1")
     token = (await door.sign_in())["access_token"]
     async with door.socket(session["access_token"]) as contact, door.socket(token) as agent:
         ack = await contact.ask(type="send", client_id="1", content={"text": {"text": "hello"}})
@@ -152,7 +188,7 @@ async def test_typing_is_seen_by_the_other_side(door: Door) -> None:
         await agent.ask(type="subscribe", topic="conversation", id=conversation_id, after_rev=0)
         await contact.ask(type="typing", conversation_id=conversation_id)
         live = await agent.until(type="live", event="typing")
-        assert live["data"]["actor"]["name"] == "Li"
+        assert live["data"]["actor"]["name"] == "contact 1"
         assert live["data"]["active"] is True
         await agent.ask(type="typing", conversation_id=conversation_id, internal=True)
         await agent.ask(type="typing", conversation_id=conversation_id, active=False)

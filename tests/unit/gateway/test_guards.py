@@ -111,7 +111,7 @@ def test_tokens_say_who_and_end() -> None:
     staff = tokens.read(tokens.staff("u", "s"))
     assert isinstance(staff, StaffClaims)
     assert (staff.user_id, staff.session_id) == ("u", "s")
-    contact = tokens.read(tokens.contact("c", "i", "e", "s", "Li", verified=True))
+    contact = tokens.read(tokens.contact("c", "i", "e", "s", "contact 1", verified=True))
     assert isinstance(contact, ContactClaims)
     assert (contact.inbox_id, contact.verified) == ("i", True)
     with pytest.raises(Unauthenticated, match="TOKEN_EXPIRED"):

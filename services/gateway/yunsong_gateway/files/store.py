@@ -24,8 +24,8 @@ from yunsong_common.db import Database, Transaction
 from yunsong_common.errors import NotFound, PermissionDenied, Unavailable
 from yunsong_common.ids import new_id
 from yunsong_gateway.files import sniff
-from yunsong_gateway.grpc_api.times import stamp
 from yunsong_gateway.identity.vault import derive
+from yunsong_gateway.times import stamp
 
 _URL_S = 3600
 _CHUNK = 256 * 1024

@@ -9,9 +9,9 @@ from yunsong.gateway.v1 import gateway_pb2, gateway_pb2_grpc, model_pb2
 from yunsong_common.db import Database
 from yunsong_common.grpc import current_principal
 from yunsong_gateway.grpc_api.client_facts import origin
-from yunsong_gateway.grpc_api.times import moment, stamp
 from yunsong_gateway.identity import api_keys
 from yunsong_gateway.identity.contact_sessions import ContactSessions
+from yunsong_gateway.times import moment, stamp
 
 
 def _key_message(key: api_keys.ApiKey) -> model_pb2.ApiKey:

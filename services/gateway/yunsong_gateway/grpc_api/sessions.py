@@ -11,13 +11,13 @@ from yunsong_common.db import Database, Transaction
 from yunsong_common.errors import Unauthenticated, YunsongError
 from yunsong_common.grpc import current_principal
 from yunsong_gateway.grpc_api.client_facts import user_agent
-from yunsong_gateway.grpc_api.times import stamp
 from yunsong_gateway.grpc_api.users import user_message
 from yunsong_gateway.identity import accounts, passwords, sessions, totp
 from yunsong_gateway.identity.passwords import Passwords
 from yunsong_gateway.identity.roles import Permissions
 from yunsong_gateway.identity.tokens import Tokens
 from yunsong_gateway.identity.vault import Vault
+from yunsong_gateway.times import stamp
 
 _ADDRESS_FREE = 50  # wrong sign-ins of one address before it waits: an office shares one
 

@@ -15,8 +15,8 @@ from yunsong_common.grpc import Channels, current_principal
 from yunsong_common.settings import SERVICES
 from yunsong_gateway.files.store import Files
 from yunsong_gateway.grpc_api import pages
-from yunsong_gateway.grpc_api.times import stamp
 from yunsong_gateway.identity import audit
+from yunsong_gateway.times import stamp
 
 _ASK_S = 3.0
 

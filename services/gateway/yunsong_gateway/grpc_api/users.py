@@ -12,10 +12,10 @@ from yunsong_common.db import Database, Transaction, once
 from yunsong_common.errors import InvalidArgument, Violation, YunsongError
 from yunsong_common.grpc import Channels, current_call, current_principal
 from yunsong_gateway.grpc_api import pages
-from yunsong_gateway.grpc_api.times import stamp
 from yunsong_gateway.identity import accounts, passwords, sessions
 from yunsong_gateway.identity.passwords import Passwords
 from yunsong_gateway.identity.roles import BUILT_IN, Permissions
+from yunsong_gateway.times import stamp
 
 _UPDATABLE = ("username", "display_name", "email", "roles", "enabled", "locale")
 _TAKES_WORK = "presence.write"

@@ -10,8 +10,8 @@ from yunsong.gateway.v1 import gateway_pb2, gateway_pb2_grpc, model_pb2
 from yunsong_common.db import Database
 from yunsong_common.errors import InvalidArgument, Violation
 from yunsong_gateway.grpc_api import pages
-from yunsong_gateway.grpc_api.times import stamp
 from yunsong_gateway.identity.vault import Vault
+from yunsong_gateway.times import stamp
 from yunsong_gateway.webhooks import events, repository, targets
 from yunsong_gateway.webhooks.sender import WebhookSender
 

@@ -226,6 +226,12 @@ def _server_frames(schemas: Schemas) -> dict[str, Schema]:
             {**topic, "rev": _REV},
             ["topic", "id", "rev"],
         ),
+        "subscribed": _frame(
+            "subscribed",
+            "The server subscribed a contact to its conversation; rev is the head.",
+            {**topic, "rev": _REV, "snapshot_required": {"type": "boolean"}},
+            ["topic", "id", "rev", "snapshot_required"],
+        ),
         "unsubscribed": _frame(
             "unsubscribed",
             "The topic is no longer open to who asked.",

@@ -20,7 +20,7 @@ _SIGNED_S = 10.0  # of the 60 that a signature lives
 class Connection:
     """What the gateway keeps for a socket; small, because there are many."""
 
-    __slots__ = ("_signed", "bucket", "expires_at", "id", "principal", "slot", "socket", "topics")
+    __slots__ = ("_signed", "bucket", "expires_at", "id", "joining", "principal", "slot", "socket", "topics")
 
     def __init__(
         self, connection_id: str, socket: Socket, principal: Principal, expires_at: float, bucket: Bucket
@@ -31,6 +31,7 @@ class Connection:
         self.expires_at = expires_at  # seconds since the epoch; 0 = while the session lives
         self.bucket = bucket
         self.topics: dict[TopicKey, Topic] = {}
+        self.joining: set[TopicKey] = set()
         self.slot = 0
         self._signed = (0.0, "")
 

@@ -134,10 +134,11 @@ class Hub:
             topic = self._topics[key] = Topic(key, self._readers.of(kind, entity_id), self._start)
 
         def ack(head: int, snapshot_required: bool) -> bytes:
+            # Without a ref it is the server's own doing: a contact follows the conversation that it began.
+            answer = {"type": "ack", "ref": ref} if ref else {"type": "subscribed"}
             return json_frame(
                 {
-                    "type": "ack",
-                    "ref": ref,
+                    **answer,
                     "topic": _public_name(kind),
                     "id": entity_id,
                     "rev": head,
@@ -172,7 +173,9 @@ class Hub:
 
     def join_soon(self, connection: Connection, key: TopicKey, after: int) -> None:
         """Subscribes a contact to a conversation that begins."""
-        if key not in connection.topics:
+        # Both the answer to the first message and the event of the new conversation lead here.
+        if key not in connection.topics and key not in connection.joining:
+            connection.joining.add(key)
             self._start(self._join_quietly(connection, key, after))
 
     async def _join_quietly(self, connection: Connection, key: TopicKey, after: int) -> None:
@@ -181,6 +184,8 @@ class Hub:
                 await self.join(connection, key, after, "")
         except YunsongError as error:
             log.warning("a contact was not subscribed", extra={"reason": error.reason})
+        finally:
+            connection.joining.discard(key)
 
     def _start(self, work: Awaitable[None]) -> None:
         if self._group is None:
