@@ -229,8 +229,11 @@ async def test_a_contact_without_an_identity_on_the_inbox_cannot_be_reached(
 
 
 async def test_internal_addresses_are_not_called(adapters: Field) -> None:
-    adapter = await adapters.start(allow_private_addresses=False)
-    inbox = await adapters.api_inbox(adapter)
+    # The address was allowed once: the setting, or what the name leads to, changed since.
+    lenient = await adapters.start()
+    inbox = await adapters.api_inbox(lenient)
+    await adapters.stop(lenient)
+    await adapters.start(allow_private_addresses=False)
     thread = adapters.conversation.begin(inbox.id)
     [message_id] = await adapters.conversation.post(thread, "one")
     await eventually(lambda: adapters.conversation.state_of(message_id) == FAILED)
