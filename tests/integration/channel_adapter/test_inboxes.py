@@ -265,8 +265,8 @@ async def test_without_the_router_no_queue_is_taken_on_trust(adapters: Field, ad
 
 
 async def test_an_inbox_is_on_unless_it_is_created_off(adapter: Replica) -> None:
-    for given, expected in (({}, True), ({"enabled": False}, False), ({"enabled": True}, True)):
-        inbox = model_pb2.Inbox(name=f"Inbox {new_id()}", channel="web", **given)
+    for given, expected in ((None, True), (False, False), (True, True)):
+        inbox = model_pb2.Inbox(name=f"Inbox {new_id()}", channel="web", enabled=given)
         created = await adapter.inboxes.CreateInbox(
             channel_pb2.CreateInboxRequest(inbox=inbox), metadata=adapter.admin()
         )

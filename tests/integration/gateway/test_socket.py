@@ -68,9 +68,7 @@ async def test_a_contacts_token_works_on_its_inboxs_pages_alone(door: Door) -> N
         answer = await door.http.get("/api/v1/contact/nothing", headers={**headers, **more})
         assert answer.json()["code"] == (code or "ROUTE_UNKNOWN")
         address = door.url.replace("http", "ws") + "/api/v1/ws"
-        async with websockets.connect(
-            address, additional_headers=headers, origin=origin or None
-        ) as connection:  # type: ignore[arg-type]
+        async with websockets.connect(address, additional_headers={**headers, **more}) as connection:
             first = orjson.loads(await connection.recv())
             assert first.get("error", {}).get("code") == code, first
 

@@ -77,7 +77,9 @@ def test_a_hash_without_its_user_is_refused_instead_of_ignored() -> None:
 
 
 def test_a_token_proves_the_user_and_carries_claims() -> None:
-    claim = Claim(visitor_id=VISITOR, user_token=token(name="contact 1", email="contact1@shop.example", age=3))
+    claim = Claim(
+        visitor_id=VISITOR, user_token=token(name="contact 1", email="contact1@shop.example", age=3)
+    )
     identity = identify(claim, [OLD, SECRET], required=True)
     assert identity.external_id == "user:u-1"
     assert identity.claims == {"name": "contact 1", "email": "contact1@shop.example"}
