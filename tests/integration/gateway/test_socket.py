@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import random
+from typing import Any
 
 import orjson
 import pytest
@@ -50,7 +51,7 @@ async def test_the_first_message_subscribes_its_contact_once(door: Door) -> None
         await socket.send(type="send", client_id="c1", content={"text": {"text": "你好"}})
         await socket.until(type="event", rev=1)
         await socket.send(type="send", client_id="c2", content={"text": {"text": "在吗"}})
-        frames = []
+        frames: list[dict[str, Any]] = []
         while not frames or frames[-1].get("rev") != 2 or frames[-1]["type"] != "event":
             frames.append(await socket.receive())
         await socket.send(type="ping", ref="last")
