@@ -16,7 +16,17 @@ from tempfile import TemporaryDirectory
 
 import uvloop
 
-from tests.load import bench_append, bench_bot, bench_routing, delivery, idle, message_stock, resting, search
+from tests.load import (
+    bench_append,
+    bench_bot,
+    bench_routing,
+    delivery,
+    idle,
+    message_stock,
+    resting,
+    search,
+    simulate_wait,
+)
 from tests.load.client import Api
 from tests.load.floor import floor
 from tests.support.product import Product
@@ -76,6 +86,7 @@ WITH_PRODUCT: dict[str, Callable[[Product], Awaitable[Figures]]] = {
 ALONE: dict[str, Callable[[], Awaitable[Figures]]] = {
     "append": bench_append.run,
     "routing": bench_routing.run,
+    "wait": simulate_wait.run,
     "bot": bench_bot.run,
 }
 
