@@ -21,7 +21,7 @@ from yunsong.channel.v1 import channel_pb2_grpc
 from yunsong.conversation.v1 import contact_door_pb2_grpc, conversation_pb2_grpc, internal_pb2_grpc
 from yunsong.router.v1 import router_pb2_grpc
 from yunsong_common.bus import Bus, declare_streams
-from yunsong_common.db import run_migrations
+from yunsong_common.db import Database, run_migrations
 from yunsong_common.grpc import GrpcServer
 from yunsong_common.service import Registries, serve
 from yunsong_common.telemetry import Metrics, Telemetry
@@ -158,6 +158,11 @@ def grpc_server(services: list[Any]) -> GrpcServer:
 async def door(postgres_url: str, nats_url: str, tmp_path: Path) -> AsyncIterator[Door]:
     await declare_streams(nats_url, PACKAGES)
     await run_migrations("yunsong_gateway.migrations", postgres_url, "gateway")
+    # Before the gateway starts: emptying tables under its first queries would be a deadlock.
+    database = Database(postgres_url, schema="gateway")
+    await _reset(database)
+    password = await ensure_admin(database)
+    assert password
     bus = Bus(nats_url, name="fakes")
     async with asyncio.TaskGroup() as group:
         bus_task = group.create_task(bus.run())
@@ -221,12 +226,6 @@ async def door(postgres_url: str, nats_url: str, tmp_path: Path) -> AsyncIterato
                 grace_s=3,
             )
         )
-        from yunsong_common.db import Database  # noqa: PLC0415
-
-        database = Database(postgres_url, schema="gateway")
-        await _reset(database)
-        password = await ensure_admin(database)
-        assert password
         async with httpx.AsyncClient(base_url=url, timeout=10) as http:
 
             async def is_up() -> bool:
