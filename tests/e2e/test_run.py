@@ -47,7 +47,12 @@ async def test_a_killed_part_comes_back(tmp_path: Path, victim: str) -> None:
         await product.all_ready()
 
         async with await product.sign_in() as admin:
-            assert (await admin.get("/api/v1/queues")).status_code == 200
+
+            async def answers() -> bool:
+                # The gateway's connection to the new process is tried again within two seconds; 503 until then.
+                return (await admin.get("/api/v1/queues")).status_code == 200
+
+            await eventually(answers, within_s=10, what="an answer of the new process")
 
 
 async def test_nothing_of_it_stays_when_the_command_is_killed(tmp_path: Path) -> None:
