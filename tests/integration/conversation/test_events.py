@@ -81,21 +81,26 @@ async def test_the_live_copy_is_what_a_read_gives_and_holds_no_note(service: Rep
         metadata=service.as_(visitor),
     )
     head = (await service.get(conversation_id)).public_rev
-    await eventually(lambda: len(heard) == head - before, what="all live copies")
+
+    def since() -> list[contact_door_pb2.ContactChange]:
+        # Copies of what came before may still be on their way when the subscription begins.
+        return [change for change in heard if change.public_rev > before]
+
+    await eventually(lambda: len(since()) == head - before, what="all live copies")
     read = await service.door.ReadMyChanges(
         contact_door_pb2.ReadMyChangesRequest(conversation_id=conversation_id, after_public_rev=before),
         metadata=service.as_(visitor),
     )
-    assert heard == list(read.changes)
+    assert since() == list(read.changes)
     assert "内部备注" not in str(heard)
     await eventually(lambda: "conversation_rated" in durable, what="the durable events")
-    assert set(durable) == {
+    assert {
         "message_posted",
         "messages_read",
         "message_edited",
         "state_changed",
         "conversation_rated",
-    }
+    } <= set(durable)
 
 
 async def test_a_waiting_conversation_tells_the_router_what_it_needs(service: Replica, bus: Bus) -> None:
