@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
-from google.protobuf.json_format import MessageToDict
+from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -31,7 +31,7 @@ def inbox_from(message: model_pb2.Inbox) -> Inbox:
         idle_reminder_s=message.idle_reminder_s,
         idle_close_s=message.idle_close_s,
         greeting=dict(message.greeting),
-        widget=json_of(message.widget),
+        widget=MessageToDict(message.widget, preserving_proto_field_name=True),
         config=json_of(message.config),
         required_skills=dict(message.required_skills),
     )
@@ -53,7 +53,7 @@ def inbox_to(inbox: Inbox) -> model_pb2.Inbox:
         idle_reminder_s=inbox.idle_reminder_s,
         idle_close_s=inbox.idle_close_s,
         greeting=inbox.greeting,
-        widget=struct_of(inbox.widget),
+        widget=widget_of(inbox.widget),
         config=struct_of(inbox.config),
         created_at=timestamp_of(inbox.created_at),
         rev=inbox.rev,
@@ -69,7 +69,7 @@ def public_inbox_to(inbox: Inbox) -> channel_pb2.PublicInbox:
         name=inbox.name,
         channel=inbox.channel,
         allowed_origins=inbox.allowed_origins,
-        widget=struct_of(inbox.widget),
+        widget=widget_of(inbox.widget),
         greeting=inbox.greeting,
         identity_required=inbox.identity_required,
     )
@@ -102,6 +102,11 @@ def struct_of(value: Mapping[str, Any]) -> Struct:
     struct = Struct()
     struct.update(value)
     return struct
+
+
+def widget_of(value: Mapping[str, Any]) -> model_pb2.WidgetSettings:
+    """The stored settings of a widget; what a later release added is left out."""
+    return ParseDict(dict(value), model_pb2.WidgetSettings(), ignore_unknown_fields=True)
 
 
 def timestamp_of(when: dt.datetime | None) -> Timestamp | None:
