@@ -134,7 +134,7 @@ class App:
     async def _route(self, request: Request, trace_id: str) -> Response:
         path = request.path
         if not path.startswith("/api/"):
-            return self._document(request)
+            return await self._document(request)
         if request.method == "OPTIONS":
             return Response(204)
         if path.startswith(WEBHOOKS_PREFIX):
@@ -151,7 +151,7 @@ class App:
             return await self._parts.files.upload(request, principal)
         return await self._parts.transcoder.handle(request, principal, trace_id)
 
-    def _document(self, request: Request) -> Response:
+    async def _document(self, request: Request) -> Response:
         if request.method not in ("GET", "HEAD"):
             raise NotFound(reason="ROUTE_UNKNOWN", message=f"There is no operation at {request.path[:200]}.")
         if request.path == "/openapi.json":
@@ -160,7 +160,7 @@ class App:
             )
         if request.path == "/asyncapi.json":
             return Response(200, self._asyncapi, headers=_ANY_ORIGIN)
-        return self._parts.pages.serve(request)
+        return await self._parts.pages.serve(request)
 
     async def _principal(self, request: Request) -> principal_pb2.Principal:
         token = _bearer(request)

@@ -10,6 +10,7 @@ from yunsong_common.errors import YunsongError
 from yunsong_common.grpc import Channels
 
 _REMEMBER_S = 30.0
+_LOOK_AGAIN_S = 2.0
 _ANY = "*"
 _CONTACT_PATHS = ("/api/v1/contact/", "/api/v1/files", "/api/v1/ws")
 
@@ -23,6 +24,7 @@ class Origins:
         self._own = own.rstrip("/")
         self._contact: frozenset[str] = frozenset()
         self._by_inbox: dict[str, frozenset[str]] = {}
+        self._by_key: dict[str, tuple[str, ...]] = {}
         self._read_at = -_REMEMBER_S
 
     async def allows(self, origin: str, path: str) -> bool:
@@ -41,6 +43,14 @@ class Origins:
         allowed = self._by_inbox.get(inbox_id)
         return bool(allowed) and origin not in (allowed or ())
 
+    async def of_key(self, key: str) -> tuple[str, ...] | None:
+        """The origins of the enabled web or app inbox with this public key, any when empty; None without such an inbox."""
+        await self._allowed()
+        if key not in self._by_key and time.monotonic() - self._read_at > _LOOK_AGAIN_S:
+            self._read_at = -_REMEMBER_S  # an inbox that was made a moment ago
+            await self._allowed()
+        return self._by_key.get(key)
+
     async def _allowed(self) -> frozenset[str]:
         if time.monotonic() - self._read_at > _REMEMBER_S:
             try:
@@ -53,6 +63,7 @@ class Origins:
     async def _read(self) -> frozenset[str]:
         found: set[str] = set()
         by_inbox: dict[str, frozenset[str]] = {}
+        by_key: dict[str, tuple[str, ...]] = {}
         token = ""
         while True:
             page = await self._inboxes.ListInboxes(
@@ -62,9 +73,10 @@ class Origins:
                 by_inbox[inbox.id] = frozenset(inbox.allowed_origins)
                 if inbox.enabled and inbox.channel in ("web", "api"):
                     found.update(inbox.allowed_origins or (_ANY,))
+                    by_key[inbox.key] = tuple(inbox.allowed_origins)
             token = page.next_page_token
             if not token:
-                self._by_inbox = by_inbox
+                self._by_inbox, self._by_key = by_inbox, by_key
                 return frozenset(found)
 
 

@@ -72,8 +72,10 @@ class GatewaySettings(ServiceSettings):
 
     # Days that the audit log keeps.
     audit_days: int = Field(default=730, ge=1, le=36_500)
-    # The built pages: console and widget. Without them / shows a plain page.
+    # The folder of built pages, with `console/` and `widget/` in it. Without it / shows a plain page.
     pages: Path | None = None
+    # The demo shop at /demo: a JSON file that names its inbox; `yunsong run` writes it. Without it there is no shop.
+    demo_shop: Path | None = None
 
     @property
     def is_https(self) -> bool:

@@ -18,6 +18,7 @@ from yunsong_gateway.cors import Origins
 from yunsong_gateway.files.http import FileApi
 from yunsong_gateway.files.references import FileReferences
 from yunsong_gateway.files.store import Files, open_store
+from yunsong_gateway.grpc_api.business import BusinessApi
 from yunsong_gateway.grpc_api.keys import ApiKeyApi, ContactSessionApi
 from yunsong_gateway.grpc_api.sessions import SessionApi
 from yunsong_gateway.grpc_api.system import SystemApi
@@ -27,6 +28,7 @@ from yunsong_gateway.identity.audit import AuditLog
 from yunsong_gateway.identity.authenticator import Authenticator
 from yunsong_gateway.identity.contact_sessions import ContactSessions
 from yunsong_gateway.identity.oidc import Oidc
+from yunsong_gateway.identity.opening import Openings
 from yunsong_gateway.identity.passwords import Passwords
 from yunsong_gateway.identity.roles import Permissions
 from yunsong_gateway.identity.tokens import Tokens
@@ -103,6 +105,7 @@ def build(settings: GatewaySettings, registries: Registries) -> Service:
     )
     commands = Commands(hub, appender, bus, channels, Signer(key), references, telemetry)
     endpoint = Endpoint(hub, wheel, lease, commands, max_sockets=settings.max_sockets)
+    origins = Origins(channels, settings.allowed_origins, settings.public_url)
 
     app = App(
         Parts(
@@ -121,9 +124,9 @@ def build(settings: GatewaySettings, registries: Registries) -> Service:
             endpoint=endpoint,
             files=FileApi(files, settings.max_file_bytes),
             channel_webhooks=ChannelWebhooks(channels),
-            origins=Origins(channels, settings.allowed_origins, settings.public_url),
+            origins=origins,
             oidc=Oidc(settings, database, vault),
-            pages=Pages(settings.pages),
+            pages=Pages(settings.pages, origins, demo=settings.demo_shop, public_url=settings.public_url),
             telemetry=telemetry,
             version=VERSION,
         )
@@ -166,8 +169,9 @@ def build(settings: GatewaySettings, registries: Registries) -> Service:
             (gateway_pb2_grpc.add_ApiKeyServiceServicer_to_server, ApiKeyApi(database)),
             (
                 gateway_pb2_grpc.add_ContactSessionServiceServicer_to_server,
-                ContactSessionApi(ContactSessions(channels, tokens)),
+                ContactSessionApi(ContactSessions(channels, tokens, Openings(channels, registries.clock))),
             ),
+            (gateway_pb2_grpc.add_BusinessServiceServicer_to_server, BusinessApi(database, settings)),
             (
                 gateway_pb2_grpc.add_WebhookServiceServicer_to_server,
                 WebhookApi(database, vault, sender, allow_private=settings.webhooks_allow_private),
