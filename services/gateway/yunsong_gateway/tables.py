@@ -9,7 +9,7 @@ from yunsong_common.db import idempotency_table
 from yunsong_common.outbox import outbox_table
 
 SCHEMA = "gateway"
-SCHEMA_VERSION = 1  # the number of the newest revision
+SCHEMA_VERSION = 2  # the number of the newest revision
 MIN_COMPATIBLE = 1  # the oldest SCHEMA_VERSION whose code still works with it
 
 metadata = MetaData()

@@ -90,6 +90,7 @@ class Door:
     bus: Bus
     upstreams_file: Path
     admin_password: str
+    addresses: dict[str, str]
 
     async def sign_in(self, username: str = "admin", password: str = "") -> dict[str, Any]:
         answer = await self.http.post(
@@ -236,7 +237,17 @@ async def door(postgres_url: str, nats_url: str, tmp_path: Path) -> AsyncIterato
                 return {"/api/v1/conversations", "/api/v1/sessions", "/api/v1/agents"} <= set(learned)
 
             await eventually(is_up, within_s=20, what="the door")
-            yield Door(url, http, conversation, channel, router, bus, upstreams_file, password)
+            yield Door(
+                url,
+                http,
+                conversation,
+                channel,
+                router,
+                bus,
+                upstreams_file,
+                password,
+                dict(registries.addresses),
+            )
         gateway.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await gateway
@@ -250,3 +261,6 @@ async def _reset(database: Any) -> None:
     """Modules share a database: each test begins without users."""
     async with database.transaction() as tx:
         await tx.raw.execute("TRUNCATE users, sessions, sign_in_failures, api_keys, webhooks CASCADE")
+        await tx.raw.execute(
+            "UPDATE business SET name = '', locale = '', time_zone = '', setup_done_at = NULL"
+        )

@@ -21,9 +21,10 @@ from yunsong.conversation.v1 import (
 from yunsong.conversation.v1 import events_pb2 as conversation_events_pb2
 from yunsong.conversation.v1 import model_pb2 as conversation_model_pb2
 from yunsong.router.v1 import events_pb2 as router_events_pb2
+from yunsong.router.v1 import model_pb2 as router_model_pb2
 from yunsong.router.v1 import router_pb2, router_pb2_grpc
 from yunsong_common.bus import Bus, subject_of
-from yunsong_common.errors import NotFound, PermissionDenied
+from yunsong_common.errors import NotFound, PermissionDenied, Unavailable
 from yunsong_common.grpc import current_principal, verify
 from yunsong_common.ids import new_id
 
@@ -146,6 +147,12 @@ class FakeConversation(
             conversations=[conversation_model_pb2.Conversation(id=one) for one in self.changes]
         )
 
+    async def GetMyProfile(self, request: Any, context: Any) -> Any:
+        return contact_door_pb2.ContactProfile()
+
+    async def ListMyConversations(self, request: Any, context: Any) -> Any:
+        return contact_door_pb2.ListMyConversationsResponse()
+
     async def GetMyConversation(self, request: Any, context: Any) -> Any:
         self._check_own(request.conversation_id)
         return contact_door_pb2.ContactConversation(
@@ -185,6 +192,10 @@ class FakeChannel(channel_pb2_grpc.InboundServiceServicer, channel_pb2_grpc.Inbo
 
     def __init__(self) -> None:
         self.webhooks: list[channel_pb2.HandleWebhookRequest] = []
+        self.queue_id = ""
+
+    async def GetInbox(self, request: Any, context: Any) -> Any:
+        return model_pb2.Inbox(id=INBOX_ID, key=INBOX_KEY, name="Shop", channel="web", queue_id=self.queue_id)
 
     async def AuthenticateContact(self, request: Any, context: Any) -> Any:
         if request.inbox_key != INBOX_KEY:
@@ -230,6 +241,9 @@ class FakeRouter(
         self.hold_waits = asyncio.Event()
         self.hold_waits.set()
         self.waits_asked = 0
+        self.queues: list[router_model_pb2.Queue] = []
+        self.queues_asked = 0
+        self.away = False
         self.feeds: dict[str, list[router_events_pb2.AgentFeedChanged]] = defaultdict(list)
 
     def tell(self, agent_id: str, reason: str) -> None:
@@ -245,9 +259,27 @@ class FakeRouter(
         await self.hold_waits.wait()
         return router_events_pb2.QueuePosition(conversation_id=request.conversation_id, position=place)
 
-    async def ConfigureAgent(self, request: Any, context: Any) -> Any:
-        from yunsong.router.v1 import model_pb2 as router_model_pb2  # noqa: PLC0415
+    async def GetQueue(self, request: Any, context: Any) -> Any:
+        self._count_queues_asked()
+        for queue in self.queues:
+            if queue.id == request.queue_id:
+                return queue
+        raise NotFound(reason="QUEUE_UNKNOWN", message="There is no such queue.")
 
+    async def ListQueues(self, request: Any, context: Any) -> Any:
+        self._count_queues_asked()
+        at = int(request.page_token or 0)
+        more = at + 1 < len(self.queues)
+        return router_pb2.ListQueuesResponse(
+            queues=self.queues[at : at + 1], next_page_token=str(at + 1) if more else ""
+        )
+
+    def _count_queues_asked(self) -> None:
+        self.queues_asked += 1
+        if self.away:
+            raise Unavailable(reason="AWAY", message="The router is away.")
+
+    async def ConfigureAgent(self, request: Any, context: Any) -> Any:
         self.configured[request.agent_id] = request.name
         return router_model_pb2.Agent(id=request.agent_id, name=request.name)
 

@@ -12,7 +12,7 @@ from yunsong_common.errors import Unauthenticated, YunsongError
 from yunsong_common.grpc import current_principal
 from yunsong_gateway.grpc_api.client_facts import user_agent
 from yunsong_gateway.grpc_api.users import user_message
-from yunsong_gateway.identity import accounts, passwords, sessions, totp
+from yunsong_gateway.identity import accounts, passwords, preferences, sessions, totp
 from yunsong_gateway.identity.passwords import Passwords
 from yunsong_gateway.identity.roles import Permissions
 from yunsong_gateway.identity.tokens import Tokens
@@ -167,13 +167,19 @@ class SessionApi(gateway_pb2_grpc.SessionServiceServicer):
         async with self._database.read() as tx:
             user = await accounts.get(tx, current_principal().actor_id)
             held = await accounts.permissions_of(tx, user.roles, self._permissions)
-        return gateway_pb2.Me(user=user_message(user), permissions=sorted(held))
+            kept = await preferences.of(tx, user.id)
+        return gateway_pb2.Me(user=user_message(user), permissions=sorted(held), preferences=kept)
 
     async def UpdateMe(self, request: gateway_pb2.UpdateMeRequest, context: Any) -> model_pb2.User:
         names = [name for name in ("display_name", "email", "locale") if request.HasField(name)]
+        kept = preferences.to_json(request.preferences) if request.HasField("preferences") else None
 
         async def work(tx: Transaction) -> model_pb2.User:
             user = await accounts.get(tx, current_principal().actor_id, lock=True)
+            if kept is not None:
+                await preferences.put(tx, user.id, kept)
+            if not names:
+                return user_message(user)
             changed = await accounts.update(tx, user, {name: getattr(request, name) for name in names})
             tx.emit(events_pb2.UserChanged(user=user_message(changed)))
             return user_message(changed)

@@ -19,6 +19,7 @@ from yunsong_gateway.times import stamp
 
 _UPDATABLE = ("username", "display_name", "email", "roles", "enabled", "locale")
 _TAKES_WORK = "presence.write"
+_MAX_COLLEAGUES = 5000
 
 
 def user_message(user: accounts.User) -> model_pb2.User:
@@ -60,6 +61,15 @@ class UserApi(gateway_pb2_grpc.UserServiceServicer):
         return gateway_pb2.ListUsersResponse(
             users=[user_message(user) for user in found[:size]],
             next_page_token=pages.token(accounts.username_key(found[size - 1].username)) if more else "",
+        )
+
+    async def ListColleagues(
+        self, request: gateway_pb2.ListColleaguesRequest, context: Any
+    ) -> gateway_pb2.ListColleaguesResponse:
+        async with self._database.read() as tx:
+            found = await accounts.enabled_names(tx, limit=_MAX_COLLEAGUES)
+        return gateway_pb2.ListColleaguesResponse(
+            colleagues=[gateway_pb2.Colleague(id=user_id, display_name=name) for user_id, name in found]
         )
 
     async def GetUser(self, request: gateway_pb2.GetUserRequest, context: Any) -> model_pb2.User:

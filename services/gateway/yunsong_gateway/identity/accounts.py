@@ -103,6 +103,14 @@ async def page(tx: Transaction, *, after: str, query: str, size: int) -> list[Us
     return [_user(row) for row in rows]
 
 
+async def enabled_names(tx: Transaction, *, limit: int) -> list[tuple[str, str]]:
+    """Id and shown name of every enabled user, by name."""
+    rows = await tx.raw.fetch(
+        "SELECT id, display_name FROM users WHERE enabled ORDER BY lower(display_name), id LIMIT $1", limit
+    )
+    return [(str(row["id"]), row["display_name"]) for row in rows]
+
+
 async def create(
     tx: Transaction,
     *,

@@ -11,6 +11,7 @@ from yunsong.gateway.v1 import gateway_pb2
 from yunsong_common.errors import InvalidArgument, Violation
 from yunsong_common.grpc import Channels
 from yunsong_common.ids import new_id
+from yunsong_gateway.identity.opening import Openings
 from yunsong_gateway.identity.tokens import Tokens
 
 _MIN_VISITOR_ID = 16
@@ -20,8 +21,9 @@ _MAX_ATTRIBUTES = 4096
 class ContactSessions:
     """Opens and renews contacts' sessions."""
 
-    def __init__(self, channels: Channels, tokens: Tokens) -> None:
+    def __init__(self, channels: Channels, tokens: Tokens, openings: Openings) -> None:
         self._channels = channels
+        self._openings = openings
         self._tokens = tokens
         self._inbound = channel_pb2_grpc.InboundServiceStub(channels.channel_adapter)
         self._internal = internal_pb2_grpc.ConversationInternalServiceStub(channels.conversation)
@@ -75,6 +77,7 @@ class ContactSessions:
         )
         if answer.HasField("open_conversation"):
             session.open_conversation.CopyFrom(answer.open_conversation)
+        await self._tell_opening(session)
         return session
 
     async def renew(self, principal: principal_pb2.Principal) -> gateway_pb2.ContactSession:
@@ -112,7 +115,14 @@ class ContactSessions:
         for conversation in conversations.conversations:
             if not conversation.HasField("resolved_at"):
                 session.open_conversation.CopyFrom(conversation)
+        await self._tell_opening(session)
         return session
+
+    async def _tell_opening(self, session: gateway_pb2.ContactSession) -> None:
+        opening = await self._openings.of(session.inbox.id)
+        session.open = opening.open
+        if opening.next_open_at is not None:
+            session.next_open_at.CopyFrom(opening.next_open_at)
 
 
 def _check(request: gateway_pb2.OpenContactSessionRequest) -> None:

@@ -28,6 +28,7 @@ from yunsong_gateway.identity.vault import Vault
 from yunsong_gateway.settings import GatewaySettings
 
 PREFIX = "/api/v1/oidc/"
+START_PATH = f"{PREFIX}start"
 _COOKIE = "yunsong_oidc"
 _STATE_S = 600
 _TIMEOUT_S = 10.0

@@ -28,7 +28,9 @@ SUPERVISOR = AGENT | {
     "conversation.supervise",
     "delivery.read",
     "inspection.read",
+    "quick_reply.write",
     "report.read",
+    "saved_view.write",
     "user.read",
 }
 INSPECTOR = frozenset(
@@ -55,7 +57,7 @@ BUILT_IN: dict[str, tuple[str, frozenset[str]]] = {
     ADMIN: ("May do everything.", frozenset()),
 }
 # Permissions that handlers ask for beside the one an operation names.
-IMPLIED = frozenset(("conversation.read_all",))
+IMPLIED = frozenset(("conversation.read_all", "quick_reply.write", "saved_view.write"))
 
 
 class Permissions:
