@@ -33,11 +33,17 @@ def _run(options: argparse.Namespace) -> int:
 def _migrate(options: argparse.Namespace) -> int:
     from yunsong_standalone.migrate import migrate  # noqa: PLC0415
 
-    versions = asyncio.run(migrate())
+    versions = asyncio.run(migrate(options.wait))
     if not options.quiet:
         for name, version in versions.items():
             print(f"{name:<16} schema {version}")
     return 0
+
+
+def _secrets(_options: argparse.Namespace) -> int:
+    from yunsong_standalone.cluster_secrets import secrets_command  # noqa: PLC0415
+
+    return secrets_command()
 
 
 def _admin(options: argparse.Namespace) -> int:
@@ -74,7 +80,13 @@ def _parser() -> argparse.ArgumentParser:
 
     migrate = commands.add_parser("migrate", help="bring database and NATS to what this release needs")
     migrate.add_argument("--quiet", action="store_true", help="print nothing when it succeeds")
+    migrate.add_argument(
+        "--wait", type=float, default=0, metavar="SECONDS", help="wait so long for servers that do not answer"
+    )
     migrate.set_defaults(command=_migrate)
+
+    secrets = commands.add_parser("secrets", help="make a copy's secrets in its Kubernetes namespace, once")
+    secrets.set_defaults(command=_secrets)
 
     admin = commands.add_parser(
         "admin", help="make an administrator, or a new password, while the product runs"
