@@ -45,6 +45,11 @@ METRICS: dict[str, MetricSpec] = {
             "gauge",
             "1 while events go out right after commit, 0 while the relay catches up.",
         ),
+        MetricSpec(
+            "yunsong_outbox_oldest_seconds",
+            "gauge",
+            "Age of the oldest event that is committed and not yet marked as published.",
+        ),
         MetricSpec("yunsong_nats_connected", "gauge", "1 while NATS is connected."),
         MetricSpec("yunsong_nats_reconnects_total", "counter", "Connections to NATS after the first."),
         MetricSpec(
@@ -88,6 +93,7 @@ METRICS: dict[str, MetricSpec] = {
         MetricSpec(
             "yunsong_channel_inbound_total", "counter", "Messages from outside.", ("channel", "outcome")
         ),
+        MetricSpec("yunsong_gateway_sockets", "gauge", "Open sockets of agents and contacts."),
         MetricSpec("yunsong_router_waiting", "gauge", "Conversations that wait or are offered.", ("queue",)),
         MetricSpec(
             "yunsong_router_without_queue", "gauge", "Conversations that wait because there is no queue."
@@ -100,6 +106,12 @@ METRICS: dict[str, MetricSpec] = {
             "histogram",
             "Time that a conversation waited for its agent.",
             buckets=(0.1, 0.5, 1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 14400),
+        ),
+        MetricSpec(
+            "yunsong_router_sla_breaches_total",
+            "counter",
+            "Promises that fell due before they were kept.",
+            ("promise",),
         ),
         MetricSpec("yunsong_router_plan_seconds", "histogram", "Time to plan a routing group and write it."),
         MetricSpec("yunsong_router_placements_total", "counter", "Items that plans gave to agents."),

@@ -70,6 +70,10 @@ class GatewaySettings(ServiceSettings):
     # Roles of a user who comes in for the first time; empty = only known users come in.
     oidc_new_user_roles: list[str] = Field(default_factory=list)
 
+    # While nobody is an administrator, the start makes this one, with this password, which the first sign-in replaces. Empty = none.
+    first_administrator: str = Field(default="", max_length=60)
+    first_password: SecretStr = SecretStr("")
+
     # Days that the audit log keeps.
     audit_days: int = Field(default=730, ge=1, le=36_500)
     # The folder of built pages, with `console/` and `widget/` in it. Without it / shows a plain page.

@@ -14,6 +14,7 @@ from yunsong_common.grpc import Signer
 from yunsong_common.service import Registries, Service
 from yunsong_common.settings import SERVICES
 from yunsong_gateway.app import App, Parts
+from yunsong_gateway.bootstrap import ensure_admin
 from yunsong_gateway.cors import Origins
 from yunsong_gateway.files.http import FileApi
 from yunsong_gateway.files.references import FileReferences
@@ -136,6 +137,13 @@ def build(settings: GatewaySettings, registries: Registries) -> Service:
         await bus.subscribe_live(events_pb2.AccessRevoked, authenticator.on_revoked)
         bus.on_reconnect(authenticator.forget_all)
 
+    async def first_administrator() -> None:
+        if settings.first_administrator and settings.first_password.get_secret_value():
+            await ensure_admin(
+                database, settings.first_administrator, settings.first_password.get_secret_value()
+            )
+
+    registries.metrics(settings).gauge("yunsong_gateway_sockets").set_function(lambda: len(hub.connections))
     started = registries.clock.monotonic()
 
     async def services_are_learned() -> None:
@@ -198,7 +206,7 @@ def build(settings: GatewaySettings, registries: Registries) -> Service:
             Upkeep(database, audit_days=settings.audit_days).run,
         ],
         http=app,
-        startup=[follow_revocations],
+        startup=[follow_revocations, first_administrator],
         shutdown=[close],
         ready=[services_are_learned],
     )

@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import asyncpg
 
@@ -24,6 +25,8 @@ from yunsong_router.handlers.strategies import Strategies, StrategyFailed
 from yunsong_router.repository import commands, triggers
 
 LOG = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 # Notifications can be lost with their connection, and the replica that planned can die: then this is how late a plan is.
 _POLL_S = 1.0
@@ -104,6 +107,7 @@ class TimerTask:
 
     database: Database
     policy: Policy
+    measures: Measures
     clock: Clock
     tick_s: float = 1.0
 
@@ -126,13 +130,14 @@ class TimerTask:
         await self._run(timers.open_and_close)
         await self._run(timers.admit)
         await self._run(timers.send_home)
-        await self._run(promising.tick)
+        self.measures.broken(await self._run(promising.tick) or ())
 
-    async def _run(self, job: Callable[[Transaction], Awaitable[object]]) -> None:
+    async def _run(self, job: Callable[[Transaction], Awaitable[T]]) -> T | None:
         try:
-            await self.database.run(job)
+            return await self.database.run(job)
         except YunsongError as error:
             LOG.warning("a timer cannot run just now: %s", error.reason)
+            return None
 
 
 @dataclass(slots=True)

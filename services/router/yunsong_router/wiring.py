@@ -76,7 +76,7 @@ def build(settings: RouterSettings, registries: Registries) -> Service:
         tasks=[
             planning.run,
             commander.run,
-            TimerTask(database, policy, clock, settings.tick_s).run,
+            TimerTask(database, policy, measures, clock, settings.tick_s).run,
             BoardTask(database, Boards(measures), clock, settings.board_s).run,
             Ear(settings.database_url.get_secret_value(), planning, commander, clock).run,
         ],

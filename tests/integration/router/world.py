@@ -182,7 +182,7 @@ class Replica:
             SystemClock(),
             plan_size,
         )
-        self.timers = TimerTask(database, policy, SystemClock())
+        self.timers = TimerTask(database, policy, measures, SystemClock())
         self.dispatch = Dispatch(database, Client(fake), self.commander, policy)
 
 

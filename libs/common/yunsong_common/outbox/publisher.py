@@ -19,6 +19,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import asyncpg
 from google.protobuf.message import Message
 
 from yunsong_common.bus.connection import Bus
@@ -29,7 +30,7 @@ from yunsong_common.clock import Clock, SystemClock
 from yunsong_common.db.database import Database
 from yunsong_common.errors import NotFound, Unavailable, YunsongError
 from yunsong_common.outbox.rows import OutboxRow
-from yunsong_common.outbox.store import lock_leftovers, mark_published, rows_after
+from yunsong_common.outbox.store import lock_leftovers, mark_published, oldest_unpublished_s, rows_after
 from yunsong_common.telemetry import Metrics
 
 LOG = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ _CONFIRM_S = 5.0
 _MARK_EVERY_S = 0.25
 _RELAY_EVERY_S = 2.0
 _RELAY_AFTER_S = 5.0
+_AGE_EVERY_S = 10.0
 _BATCH = 500
 
 
@@ -91,6 +93,7 @@ class Publisher:
         self._count_direct = metrics.counter("yunsong_outbox_published_total", "direct")
         self._count_relay = metrics.counter("yunsong_outbox_published_total", "relay")
         self._gauge_direct = metrics.gauge("yunsong_outbox_direct")
+        self._gauge_oldest = metrics.gauge("yunsong_outbox_oldest_seconds")
         metrics.gauge("yunsong_outbox_pending").set_function(lambda: len(self._unconfirmed))
 
     @property
@@ -110,6 +113,7 @@ class Publisher:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._relay_forever())
             group.create_task(self._mark_forever())
+            group.create_task(self._watch_age_forever())
 
     async def flush(self, timeout_s: float) -> None:
         """Waits for confirmations and marks them; what is not confirmed by then stays for a relay."""
@@ -321,6 +325,16 @@ class Publisher:
                 # Those that are forgotten are published once more by a relay; NATS or the consumers drop them.
                 del self._confirmed[: -10 * _MAX_UNCONFIRMED]
                 await self._clock.sleep(1)
+
+    async def _watch_age_forever(self) -> None:
+        """Measured in the database, so it shows what any process left, and grows while NATS is away."""
+        while True:
+            try:
+                async with self._database.read() as tx:
+                    self._gauge_oldest.set(await oldest_unpublished_s(tx.raw, self._database.schema))
+            except (YunsongError, asyncpg.UndefinedTableError) as error:  # also before the first migration
+                LOG.debug("the outbox's age cannot be measured just now: %s", error)
+            await self._clock.sleep(_AGE_EVERY_S)
 
     async def _mark(self) -> None:
         if not self._confirmed:

@@ -107,6 +107,15 @@ async def lock_leftovers(
     return [_row(record) for record in rows]
 
 
+async def oldest_unpublished_s(conn: asyncpg.Connection, schema: str) -> float:
+    """The age of the oldest row that is not marked as published, in seconds; 0 when there is none."""
+    age = await conn.fetchval(
+        f'SELECT extract(epoch FROM clock_timestamp() - created_at)::float8 FROM "{schema}".outbox '  # noqa: S608
+        "WHERE published_at IS NULL ORDER BY seq LIMIT 1"
+    )
+    return max(0.0, age or 0.0)
+
+
 async def rows_after(conn: asyncpg.Connection, schema: str, after: int, limit: int) -> list[OutboxRow]:
     """The next rows by `seq`, published or not, for a replay."""
     rows = await conn.fetch(

@@ -33,6 +33,11 @@ class Measures:
         """A plugin's strategy failed or took too long."""
         self.metrics.counter("yunsong_router_strategy_failures_total", name).inc()
 
+    def broken(self, promises: Iterable[str]) -> None:
+        """Promises to contacts fell due before they were kept."""
+        for promise in promises:
+            self.metrics.counter("yunsong_router_sla_breaches_total", promise).inc()
+
     def standing(self, waiting: dict[str, int], load: int, capacity: int, homeless: int) -> None:
         """What waits per queue, how full the online agents are, and what waits although no queue exists."""
         for queue_id, count in waiting.items():

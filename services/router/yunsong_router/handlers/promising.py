@@ -90,13 +90,15 @@ async def written(tx: Transaction, answers: Sequence[Answer]) -> None:
         await store.save(tx, list(touched.values()))
 
 
-async def tick(tx: Transaction, limit: int = 500) -> int:
-    """Warnings and breaches that are due; gives how many conversations were looked at."""
+async def tick(tx: Transaction, limit: int = 500) -> list[str]:
+    """Warnings and breaches that are due; gives which promise each breach is of."""
     now = await tx.now()
     due = await store.due(tx, now, limit)
     entries = []
+    broken: list[str] = []
     for promises in due:
         promises.clocks, changed = rules.ticked(promises.clocks, now)
+        broken += [clock.promise.value for clock in changed if clock.status is Status.BREACHED]
         await _announce(tx, promises, changed)
         if promises.agent_id is not None:
             entries += [
@@ -106,7 +108,7 @@ async def tick(tx: Transaction, limit: int = 500) -> int:
             ]
     await store.save(tx, due)
     await feed.write(tx, entries)
-    return len(due)
+    return broken
 
 
 def has_promises(sla: Sla) -> bool:
