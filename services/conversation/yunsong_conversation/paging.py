@@ -29,7 +29,7 @@ def token_of(kind: str, key: Sequence[object]) -> str:
 def key_of(kind: str, token: str, types: Sequence[type]) -> Key | None:
     """The place that a token names; None for the first page.
 
-    `types` are datetime, int or UUID (as text). Raises INVALID_ARGUMENT / PAGE_TOKEN_INVALID.
+    `types` are datetime, int, str or UUID (as text). Raises INVALID_ARGUMENT / PAGE_TOKEN_INVALID.
     """
     if not token:
         return None
@@ -52,6 +52,10 @@ def _value(value: object, expected: type) -> object:
         return moment
     if expected is UUID:
         return str(UUID(str(value)))
+    if expected is str:
+        if not isinstance(value, str) or "\0" in value:
+            raise TypeError(value)
+        return value
     if not isinstance(value, int) or isinstance(value, bool) or abs(value) >= 2**31:
         raise TypeError(value)
     return value

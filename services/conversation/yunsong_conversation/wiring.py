@@ -8,6 +8,7 @@ from yunsong.conversation.v1 import (
     contact_door_pb2_grpc,
     contact_pb2_grpc,
     conversation_pb2_grpc,
+    desk_pb2_grpc,
     internal_pb2_grpc,
 )
 from yunsong_common.clock import Clock
@@ -20,6 +21,8 @@ from yunsong_conversation.grpc_api import (
     ContactServicer,
     ConversationServicer,
     InternalServicer,
+    QuickReplyServicer,
+    SavedViewServicer,
     TaxonomyServicer,
 )
 from yunsong_conversation.handlers import timers
@@ -67,6 +70,8 @@ def build(settings: ConversationSettings, registries: Registries) -> Service:
                 ConversationServicer(db, writer, entries, inboxes, channels),
             ),
             (conversation_pb2_grpc.add_TaxonomyServiceServicer_to_server, TaxonomyServicer(db)),
+            (desk_pb2_grpc.add_QuickReplyServiceServicer_to_server, QuickReplyServicer(db)),
+            (desk_pb2_grpc.add_SavedViewServiceServicer_to_server, SavedViewServicer(db)),
             (contact_pb2_grpc.add_ContactServiceServicer_to_server, ContactServicer(db, inboxes)),
             (
                 contact_door_pb2_grpc.add_ContactConversationServiceServicer_to_server,

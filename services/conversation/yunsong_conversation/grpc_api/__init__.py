@@ -3,6 +3,7 @@
 from yunsong_conversation.grpc_api.contact import ContactServicer
 from yunsong_conversation.grpc_api.contact_door import ContactConversationServicer
 from yunsong_conversation.grpc_api.conversation import ConversationServicer
+from yunsong_conversation.grpc_api.desk import QuickReplyServicer, SavedViewServicer
 from yunsong_conversation.grpc_api.internal import InternalServicer
 from yunsong_conversation.grpc_api.taxonomy import TaxonomyServicer
 
@@ -11,5 +12,7 @@ __all__ = [
     "ContactServicer",
     "ConversationServicer",
     "InternalServicer",
+    "QuickReplyServicer",
+    "SavedViewServicer",
     "TaxonomyServicer",
 ]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from yunsong.conversation.v1 import conversation_pb2 as pb
 from yunsong.conversation.v1 import conversation_pb2_grpc, model_pb2
 from yunsong_common.db import Database
-from yunsong_common.errors import InvalidArgument, Violation
 from yunsong_common.grpc import current_principal
 from yunsong_common.ids import new_id
 from yunsong_conversation.entries import viewer_of
 from yunsong_conversation.grpc_api.context import Context
+from yunsong_conversation.grpc_api.names import checked_name
 from yunsong_conversation.handlers import labels
 from yunsong_conversation.repository import taxonomy
 from yunsong_conversation.repository.taxonomy import Category, Label
@@ -30,10 +30,17 @@ class TaxonomyServicer(conversation_pb2_grpc.TaxonomyServiceServicer):
 
     async def CreateLabel(self, request: pb.CreateLabelRequest, context: Context) -> model_pb2.Label:
         """See the contract."""
-        label = Label(new_id(), _name(request.name), request.color or _DEFAULT_COLOR)
+        label = Label(new_id(), checked_name(request.name), request.color or _DEFAULT_COLOR)
         async with self._db.transaction() as tx:
             await taxonomy.add_label(tx, label)
         return _label(label)
+
+    async def UpdateLabel(self, request: pb.UpdateLabelRequest, context: Context) -> model_pb2.Label:
+        """See the contract."""
+        name = checked_name(request.name) if request.HasField("name") else None
+        color = request.color if request.HasField("color") else None
+        async with self._db.transaction() as tx:
+            return _label(await taxonomy.change_label(tx, request.label_id, name, color))
 
     async def DeleteLabel(self, request: pb.DeleteLabelRequest, context: Context) -> pb.DeleteLabelResponse:
         """See the contract."""
@@ -52,10 +59,19 @@ class TaxonomyServicer(conversation_pb2_grpc.TaxonomyServiceServicer):
         self, request: pb.CreateWrapUpCategoryRequest, context: Context
     ) -> model_pb2.WrapUpCategory:
         """See the contract."""
-        category = Category(new_id(), _name(request.name), request.position)
+        category = Category(new_id(), checked_name(request.name), request.position)
         async with self._db.transaction() as tx:
             await taxonomy.add_category(tx, category)
         return _category(category)
+
+    async def UpdateWrapUpCategory(
+        self, request: pb.UpdateWrapUpCategoryRequest, context: Context
+    ) -> model_pb2.WrapUpCategory:
+        """See the contract."""
+        name = checked_name(request.name) if request.HasField("name") else None
+        position = request.position if request.HasField("position") else None
+        async with self._db.transaction() as tx:
+            return _category(await taxonomy.change_category(tx, request.wrap_up_category_id, name, position))
 
     async def DeleteWrapUpCategory(
         self, request: pb.DeleteWrapUpCategoryRequest, context: Context
@@ -64,16 +80,6 @@ class TaxonomyServicer(conversation_pb2_grpc.TaxonomyServiceServicer):
         async with self._db.transaction() as tx:
             await taxonomy.delete_category(tx, request.wrap_up_category_id)
         return pb.DeleteWrapUpCategoryResponse()
-
-
-def _name(text: str) -> str:
-    name = text.replace("\0", "").strip()
-    if not name:
-        message = "the name must say something"
-        raise InvalidArgument(
-            reason="NAME_BLANK", message=message, violations=[Violation("name", message, "REQUIRED")]
-        )
-    return name
 
 
 def _label(label: Label) -> model_pb2.Label:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import asyncpg
+
 from yunsong_common.db import Transaction
 from yunsong_common.errors import AlreadyExists, NotFound
 
@@ -46,13 +48,27 @@ async def add_label(tx: Transaction, label: Label) -> None:
         label.id, label.name, label.color,
     )  # fmt: skip
     if added is None:
-        raise AlreadyExists(reason="LABEL_NAME_TAKEN", message=f"there is a label {label.name!r} already")
+        raise _label_taken(label.name)
+
+
+async def change_label(tx: Transaction, label_id: str, name: str | None, color: str | None) -> Label:
+    """Renames or recolours a label; what is None stays. Raises NOT_FOUND / LABEL_UNKNOWN, ALREADY_EXISTS / LABEL_NAME_TAKEN."""
+    try:
+        row = await tx.raw.fetchrow(
+            "UPDATE labels SET name = coalesce($2, name), color = coalesce($3, color) WHERE id = $1 RETURNING id, name, color",
+            label_id, name, color,
+        )  # fmt: skip
+    except asyncpg.UniqueViolationError as error:
+        raise _label_taken(name) from error
+    if row is None:
+        raise _unknown_label(label_id)
+    return Label(str(row["id"]), row["name"], row["color"])
 
 
 async def delete_label(tx: Transaction, label_id: str) -> None:
     """Deletes a label. Raises NOT_FOUND / LABEL_UNKNOWN."""
     if await tx.raw.fetchval("DELETE FROM labels WHERE id = $1 RETURNING 1", label_id) is None:
-        raise NotFound(reason="LABEL_UNKNOWN", message=f"there is no label {label_id}")
+        raise _unknown_label(label_id)
 
 
 async def labelled(tx: Transaction, label_id: str, limit: int) -> list[str]:
@@ -91,15 +107,47 @@ async def add_category(tx: Transaction, category: Category) -> None:
         category.id, category.name, category.position,
     )  # fmt: skip
     if added is None:
-        raise AlreadyExists(
-            reason="CATEGORY_NAME_TAKEN", message=f"there is a wrap-up category {category.name!r} already"
-        )
+        raise _category_taken(category.name)
+
+
+async def change_category(
+    tx: Transaction, category_id: str, name: str | None, position: int | None
+) -> Category:
+    """Renames or moves a category; what is None stays.
+
+    Raises NOT_FOUND / CATEGORY_UNKNOWN, ALREADY_EXISTS / CATEGORY_NAME_TAKEN.
+    """
+    try:
+        row = await tx.raw.fetchrow(
+            "UPDATE wrap_up_categories SET name = coalesce($2, name), position = coalesce($3, position) WHERE id = $1 "
+            "RETURNING id, name, position",
+            category_id, name, position,
+        )  # fmt: skip
+    except asyncpg.UniqueViolationError as error:
+        raise _category_taken(name) from error
+    if row is None:
+        raise _unknown_category(category_id)
+    return Category(str(row["id"]), row["name"], row["position"])
 
 
 async def delete_category(tx: Transaction, category_id: str) -> None:
     """Deletes a category. Raises NOT_FOUND / CATEGORY_UNKNOWN."""
     if await tx.raw.fetchval("DELETE FROM wrap_up_categories WHERE id = $1 RETURNING 1", category_id) is None:
         raise _unknown_category(category_id)
+
+
+def _label_taken(name: str | None) -> AlreadyExists:
+    return AlreadyExists(reason="LABEL_NAME_TAKEN", message=f"there is a label {name!r} already")
+
+
+def _unknown_label(label_id: str) -> NotFound:
+    return NotFound(reason="LABEL_UNKNOWN", message=f"there is no label {label_id}")
+
+
+def _category_taken(name: str | None) -> AlreadyExists:
+    return AlreadyExists(
+        reason="CATEGORY_NAME_TAKEN", message=f"there is a wrap-up category {name!r} already"
+    )
 
 
 def _unknown_category(category_id: str) -> NotFound:

@@ -41,7 +41,9 @@ class BusinessApi(gateway_pb2_grpc.BusinessServiceServicer):
     async def UpdateBusiness(
         self, request: gateway_pb2.UpdateBusinessRequest, context: Any
     ) -> gateway_pb2.Business:
-        changes = {name: getattr(request, name).strip() for name in _TEXTS if request.HasField(name)}
+        changes: dict[str, str] = {
+            name: getattr(request, name).strip() for name in _TEXTS if request.HasField(name)
+        }
         async with self._database.transaction() as tx:
             return _message(await business.update(tx, changes, setup_done=request.setup_done))
 
