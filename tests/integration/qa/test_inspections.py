@@ -255,6 +255,15 @@ async def test_a_fatal_item_and_what_was_taken_back(qa_service: Qa, thread: Thre
         qa_pb2.ListInspectionsRequest(agent_id=AGENT, fatal_only=True), None
     )
     assert inspection in list(answer.inspections)
+    for narrow in (
+        {"queue_id": new_id()},
+        {"created_after": inspection.created_at.ToDatetime() + dt.timedelta(seconds=1)},
+        {"created_before": inspection.created_at},
+    ):
+        answer = await qa_service.inspections.ListInspections(
+            qa_pb2.ListInspectionsRequest(conversation_id=thread.id, failed_only=True, **narrow), None
+        )
+        assert list(answer.inspections) == []
 
 
 async def test_a_failure_is_tried_again_and_does_not_stop_the_others(

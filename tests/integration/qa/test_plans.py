@@ -106,6 +106,8 @@ async def test_a_report_reads_its_period_only(filled: Database, grouping: report
     [
         {},
         {"fatal_only": True},
+        {"failed_only": True, "queue_id": new_id()},
+        {"created_after": NOW, "created_before": NOW},
         {"agent_id": new_id()},
         {"conversation_id": new_id()},
         {"before": (NOW, new_id())},

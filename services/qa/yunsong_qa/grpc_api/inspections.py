@@ -32,6 +32,12 @@ class InspectionServicer(qa_pb2_grpc.InspectionServiceServicer):
                 conversation_id=request.conversation_id,
                 agent_id=request.agent_id,
                 fatal_only=request.fatal_only,
+                queue_id=request.queue_id,
+                failed_only=request.failed_only,
+                created_after=wire.at(request.created_after) if request.HasField("created_after") else None,
+                created_before=wire.at(request.created_before)
+                if request.HasField("created_before")
+                else None,
                 before=paging.place(request.page_token),
                 limit=size + 1,
             )

@@ -111,16 +111,28 @@ async def page(
     fatal_only: bool,
     before: tuple[dt.datetime, str] | None,
     limit: int,
+    queue_id: str = "",
+    failed_only: bool = False,
+    created_after: dt.datetime | None = None,
+    created_before: dt.datetime | None = None,
 ) -> list[Inspection]:
     """Inspections, newest first, from after the place `before`."""
     conditions = ["true"]
     values: list[object] = []
-    for column, value in (("conversation_id", conversation_id), ("agent_id", agent_id)):
+    for condition, value in (
+        ("conversation_id =", conversation_id),
+        ("agent_id =", agent_id),
+        ("queue_id =", queue_id),
+        ("created_at >=", created_after),
+        ("created_at <", created_before),
+    ):
         if value:
             values.append(value)
-            conditions.append(f"{column} = ${len(values)}")
+            conditions.append(f"{condition} ${len(values)}")
     if fatal_only:
         conditions.append("fatal")
+    if failed_only:
+        conditions.append("NOT passed")
     if before is not None:
         values += list(before)
         conditions.append(f"(created_at, id) < (${len(values) - 1}, ${len(values)})")
