@@ -60,6 +60,28 @@ def _demo(options: argparse.Namespace) -> int:
     return asyncio.run(demo(Home.of_environment(), options.url))
 
 
+def _backup(options: argparse.Namespace) -> int:
+    from yunsong_standalone.backup import BackupOptions, backup_command  # noqa: PLC0415
+
+    chosen = BackupOptions(to=options.to, keep=options.keep, plain=options.plain)
+    return backup_command(chosen, Home.of_environment(), os.environ)
+
+
+def _restore(options: argparse.Namespace) -> int:
+    from yunsong_standalone.backup import RestoreOptions, restore_command  # noqa: PLC0415
+
+    chosen = RestoreOptions(
+        source=options.source,
+        backup=options.backup,
+        replace=options.replace,
+        check=options.check,
+        list=options.list,
+        show_keys=options.show_keys,
+        other_keys=options.other_keys,
+    )
+    return restore_command(chosen, Home.of_environment(), os.environ)
+
+
 def _doctor(_options: argparse.Namespace) -> int:
     from yunsong_standalone.doctor import doctor  # noqa: PLC0415
 
@@ -100,9 +122,42 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--url", default=os.environ.get("YUNSONG_URL", ""), help="where it runs (YUNSONG_URL)")
     demo.set_defaults(command=_demo)
 
+    _add_backups(commands)
+
     doctor = commands.add_parser("doctor", help="check this machine and the running product, say what to do")
     doctor.set_defaults(command=_doctor)
     return parser
+
+
+def _add_backups(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    backup = commands.add_parser("backup", help="copy database, files and keys, while the product runs")
+    place = "file:///absolute/path or s3://bucket/prefix"
+    backup.add_argument("--to", required=True, metavar="URL", help=place)
+    backup.add_argument(
+        "--keep", type=int, default=0, metavar="N", help="remove all but the newest N (0: none)"
+    )
+    backup.add_argument(
+        "--plain",
+        action="store_true",
+        help="do not encrypt, and leave the keys out; else YUNSONG_BACKUP_KEY is needed",
+    )
+    backup.set_defaults(command=_backup)
+
+    restore = commands.add_parser(
+        "restore", help="make a copy out of a backup, while the product does not run"
+    )
+    restore.add_argument("--from", dest="source", required=True, metavar="URL", help=place)
+    restore.add_argument("--backup", default="", metavar="ID", help="which one; the newest when not given")
+    restore.add_argument("--replace", action="store_true", help="delete what the database holds now")
+    restore.add_argument(
+        "--check", action="store_true", help="only read the backup and say whether it is whole"
+    )
+    restore.add_argument("--list", action="store_true", help="only print which backups there are")
+    restore.add_argument(
+        "--show-keys", action="store_true", help="only print the keys that are in the backup"
+    )
+    restore.add_argument("--other-keys", action="store_true", help="go on though this copy's keys are others")
+    restore.set_defaults(command=_restore)
 
 
 if __name__ == "__main__":

@@ -79,6 +79,13 @@ class Home:
         value: str = known[name]
         return value
 
+    def set_secret(self, name: str, value: str) -> None:
+        """Keep a secret that was made elsewhere, such as in the copy that a backup is of."""
+        self._write("secrets.json", {**self._read("secrets.json"), name: value})
+
+    def has_secret(self, name: str) -> bool:
+        return name in self._read("secrets.json")
+
     def done(self, step: str) -> bool:
         """Whether a step of the first start was finished."""
         return bool(self._read("state.json").get(step))

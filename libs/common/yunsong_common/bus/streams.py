@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -20,10 +21,13 @@ def stream_of(subject_or_package: str) -> str:
     return f"YUNSONG_{subject_or_package.split('.')[1].upper()}"
 
 
-async def declare_streams(url: str, packages: Iterable[str], *, max_age_days: int = 7) -> None:
+async def declare_streams(
+    url: str, packages: Iterable[str], *, max_age_days: int = 7, afresh: bool = False
+) -> None:
     """Creates or updates the streams of packages such as "conversation" or "channel". Idempotent.
 
-    Connects on its own; raises `Unavailable` when NATS does not answer within 30 s.
+    With `afresh` what the streams hold is dropped first, consumers included: their owners fill new streams from the outbox, which a
+    restored database needs. Connects on its own; raises `Unavailable` when NATS does not answer within 30 s.
     """
     client = NatsClient(url, name="yunsong-migrate")
     running = asyncio.create_task(client.run())
@@ -31,6 +35,8 @@ async def declare_streams(url: str, packages: Iterable[str], *, max_age_days: in
         async with asyncio.timeout(_CONNECT_S):
             await client.wait_connected()
         for package in packages:
+            if afresh:
+                await _drop_stream(client, package)
             await declare_stream(client, package, max_age_days=max_age_days)
     except TimeoutError:
         raise Unavailable(
@@ -39,6 +45,11 @@ async def declare_streams(url: str, packages: Iterable[str], *, max_age_days: in
     finally:
         running.cancel()
         await asyncio.wait([running])
+
+
+async def _drop_stream(client: NatsClient, package: str) -> None:
+    with contextlib.suppress(NotFound):
+        await call(client, f"STREAM.DELETE.YUNSONG_{package.upper()}")
 
 
 async def declare_stream(client: NatsClient, package: str, *, max_age_days: int = 7) -> dict[str, Any]:

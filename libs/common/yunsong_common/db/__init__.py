@@ -2,7 +2,14 @@
 
 from yunsong_common.db.database import Database, Transaction
 from yunsong_common.db.idempotency import idempotency_table, once
-from yunsong_common.db.migrations import create_common_tables_v1, run_env, run_migrations, schema_state
+from yunsong_common.db.migrations import (
+    create_common_tables_v1,
+    has_revision,
+    migrate_to,
+    run_env,
+    run_migrations,
+    schema_state,
+)
 from yunsong_common.db.pool import Pool
 
 __all__ = [
@@ -10,7 +17,9 @@ __all__ = [
     "Pool",
     "Transaction",
     "create_common_tables_v1",
+    "has_revision",
     "idempotency_table",
+    "migrate_to",
     "once",
     "run_env",
     "run_migrations",

@@ -63,6 +63,26 @@ async def run_migrations(module: str, url: str, schema: str) -> int:
     return known
 
 
+async def migrate_to(module: str, url: str, schema: str, revision: str) -> None:
+    """Brings one service's schema to an earlier revision, from nothing: what a backup of that time is restored into.
+
+    Raises `RuntimeError` for a revision that this release does not have. `run_migrations` goes on from there.
+    """
+    engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(_upgrade_to, module, schema, revision)
+            await connection.commit()
+    finally:
+        await engine.dispose()
+
+
+def has_revision(module: str, revision: str) -> bool:
+    """Whether this release's migrations of a service have a revision."""
+    script = ScriptDirectory.from_config(_config(module))
+    return any(known.revision == revision for known in script.walk_revisions())
+
+
 def run_env(metadata: MetaData) -> None:
     """The body of every `migrations/env.py`."""
     options = context.config.attributes
@@ -104,19 +124,10 @@ def create_common_tables_v1(schema: str) -> None:
 
 def _upgrade(connection: SyncConnection, module: str, schema: str, known: int, min_compatible: int) -> None:
     run = connection.exec_driver_sql
-    # Migrations of all services may start at once; creating the same schema or version table twice would fail.
-    run("SELECT pg_advisory_xact_lock(hashtext('yunsong migrations'))")
-    if run(f"SELECT to_regnamespace({_quoted(schema)})").scalar() is None:
-        run(f'CREATE SCHEMA "{schema}"')
-    run(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
-    run(f"SET LOCAL statement_timeout = '{_STATEMENT_TIMEOUT}'")
-    run(f'SET LOCAL search_path = "{schema}", public')
+    _begin(connection, schema)
     if _is_ahead(connection, schema, known):
         return
-    config = Config()
-    package = importlib.import_module(module)
-    config.set_main_option("script_location", str(Path(next(iter(package.__path__)))).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
+    config = _config(module)
     config.attributes.update(connection=connection, schema=schema)
     head = ScriptDirectory.from_config(config).get_current_head()
     if head is None or int(head.partition("_")[0]) != known:
@@ -130,6 +141,34 @@ def _upgrade(connection: SyncConnection, module: str, schema: str, known: int, m
         f'INSERT INTO "{schema}".schema_compatibility (current, min_compatible) VALUES ({known}, {min_compatible}) '  # noqa: S608
         "ON CONFLICT (only_row) DO UPDATE SET current = excluded.current, min_compatible = excluded.min_compatible"
     )
+
+
+def _upgrade_to(connection: SyncConnection, module: str, schema: str, revision: str) -> None:
+    if not has_revision(module, revision):
+        raise RuntimeError(f"{module} has no revision {revision}: a newer release has")
+    _begin(connection, schema)
+    config = _config(module)
+    config.attributes.update(connection=connection, schema=schema)
+    command.upgrade(config, revision)
+
+
+def _begin(connection: SyncConnection, schema: str) -> None:
+    run = connection.exec_driver_sql
+    # Migrations of all services may start at once; creating the same schema or version table twice would fail.
+    run("SELECT pg_advisory_xact_lock(hashtext('yunsong migrations'))")
+    if run(f"SELECT to_regnamespace({_quoted(schema)})").scalar() is None:
+        run(f'CREATE SCHEMA "{schema}"')
+    run(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
+    run(f"SET LOCAL statement_timeout = '{_STATEMENT_TIMEOUT}'")
+    run(f'SET LOCAL search_path = "{schema}", public')
+
+
+def _config(module: str) -> Config:
+    config = Config()
+    package = importlib.import_module(module)
+    config.set_main_option("script_location", str(Path(next(iter(package.__path__)))).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
 
 
 def _is_ahead(connection: SyncConnection, schema: str, known: int) -> bool:
