@@ -9,7 +9,7 @@ from yunsong_common.db import idempotency_table
 from yunsong_common.outbox import outbox_table
 
 SCHEMA = "router"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MIN_COMPATIBLE = 1
 
 metadata = MetaData(schema=SCHEMA)

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 
 from google.protobuf import timestamp_pb2
 
-from yunsong.router.v1 import events_pb2, model_pb2
+from yunsong.router.v1 import events_pb2, model_pb2, router_pb2
 from yunsong_router.domain.hours import Hours
-from yunsong_router.domain.model import BUILT_IN_STRATEGIES, Agent, ItemState, Presence, Queue, WorkItem
+from yunsong_router.domain.model import (
+    BUILT_IN_STRATEGIES,
+    Agent,
+    ItemState,
+    Presence,
+    PresenceReason,
+    Queue,
+    WorkItem,
+)
 from yunsong_router.domain.promises import Clock, Promise, Status
 
 ITEM_STATES = {
@@ -91,8 +100,8 @@ def work_item(source: WorkItem, required: dict[str, int] | None = None) -> model
     )
 
 
-def queue(source: Queue) -> model_pb2.Queue:
-    """A queue."""
+def queue(source: Queue, now: dt.datetime) -> model_pb2.Queue:
+    """A queue as it is now."""
     built_in = source.strategy in BUILT_IN_STRATEGIES
     result = model_pb2.Queue(
         id=source.id,
@@ -113,6 +122,7 @@ def queue(source: Queue) -> model_pb2.Queue:
         ),
         required_skills=source.required_skills,
         open=source.open,
+        next_open_at=None if source.open else timestamp(source.schedule.next_open(now)),
         member_ids=source.member_ids,
         created_at=timestamp(source.created_at),
     )
@@ -135,6 +145,15 @@ def sla_state(clock: Clock) -> events_pb2.SlaState:
     """How a promise stands."""
     return events_pb2.SlaState(
         kind=_SLA_KIND[clock.promise], status=_SLA_STATUS[clock.status], due_at=timestamp(clock.due_at)
+    )
+
+
+def presence_reasons(source: Iterable[PresenceReason]) -> router_pb2.PresenceReasons:
+    """The reasons in their order."""
+    return router_pb2.PresenceReasons(
+        reasons=[
+            router_pb2.PresenceReason(name=reason.name, state=PRESENCES[reason.state]) for reason in source
+        ]
     )
 
 

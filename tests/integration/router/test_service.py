@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import datetime as dt
+from typing import Any
+
 import pytest
 
 from tests.integration.router.rig import ACTIVE, Rig, running
@@ -9,7 +13,14 @@ from tests.support.polling import eventually
 from yunsong.channel.v1 import model_pb2 as channel_model
 from yunsong.conversation.v1 import model_pb2 as conversation_model
 from yunsong.router.v1 import events_pb2, model_pb2, router_pb2, router_pb2_grpc
-from yunsong_common.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Unavailable
+from yunsong_common.errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    Unavailable,
+)
 from yunsong_common.ids import new_id
 
 ADMIN = ("queue.read", "queue.write", "agent.read", "agent.write", "board.read", "conversation.read")
@@ -290,3 +301,72 @@ async def test_a_disabled_agent_takes_no_work_whatever_it_says(postgres_url: str
             router_pb2.GetBoardRequest(queue_id=queue.id), metadata=rig.staff(new_id(), *ADMIN)
         )
         assert board.queues[0].agents_online == 1
+
+
+async def test_a_closed_queue_says_when_it_opens(postgres_url: str, nats_url: str) -> None:
+    async with running(postgres_url, nats_url) as rig:
+        await _a_closed_queue_says_when_it_opens(rig)
+
+
+async def _a_closed_queue_says_when_it_opens(rig: Rig) -> None:
+    now = dt.datetime.now(dt.UTC)
+    stub = router_pb2_grpc.QueueServiceStub(rig.channels.router)
+    staff = rig.staff(new_id(), *ADMIN)
+    opens = (now + dt.timedelta(days=2)).date()
+    closed = await make_queue(rig, time_zone="UTC", hours=[_hours(opens.isoweekday(), "09:00", "10:00")])
+    assert not closed.open
+    wanted = dt.datetime.combine(opens, dt.time(9), tzinfo=dt.UTC)
+    assert closed.next_open_at.ToDatetime(dt.UTC) == wanted
+    request = router_pb2.GetQueueRequest(queue_id=closed.id)
+    assert (await stub.GetQueue(request, metadata=staff)).next_open_at == closed.next_open_at
+    listed = await stub.ListQueues(router_pb2.ListQueuesRequest(page_size=200), metadata=staff)
+    assert {one.id: one for one in listed.queues}[closed.id].next_open_at == closed.next_open_at
+    always = await make_queue(rig)
+    assert always.open
+    assert not always.HasField("next_open_at")
+
+
+def _hours(weekday: int, opens: str, closes: str) -> model_pb2.OpeningHours:
+    # `from` is a keyword in Python.
+    return model_pb2.OpeningHours(weekday=weekday, to=closes, **{"from": opens})
+
+
+async def test_reasons_to_be_away_keep_their_order(postgres_url: str, nats_url: str) -> None:
+    async with running(postgres_url, nats_url) as rig:
+        await _reasons_to_be_away_keep_their_order(rig)
+
+
+async def _reasons_to_be_away_keep_their_order(rig: Rig) -> None:
+    stub = router_pb2_grpc.AgentServiceStub(rig.channels.router)
+    lead = rig.staff(new_id(), "agent.write", "presence.write")
+    away, busy = model_pb2.PRESENCE_STATE_AWAY, model_pb2.PRESENCE_STATE_BUSY
+
+    async def put(*reasons: tuple[str, Any]) -> list[tuple[str, Any]]:
+        request = router_pb2.SetPresenceReasonsRequest(
+            reasons=[router_pb2.PresenceReason(name=name, state=state) for name, state in reasons]
+        )
+        answer = await stub.SetPresenceReasons(request, metadata=lead)
+        return [(one.name, one.state) for one in answer.reasons]
+
+    async def seen() -> list[tuple[str, Any]]:
+        request = router_pb2.ListPresenceReasonsRequest()
+        answer = await stub.ListPresenceReasons(request, metadata=rig.staff(new_id(), *AGENT))
+        return [(one.name, one.state) for one in answer.reasons]
+
+    wanted = [("培训", busy), ("午餐", away), ("培训", away)]
+    assert await put(("培训", busy), (" 午餐 ", away), ("培训", away)) == wanted
+    assert await seen() == wanted
+    with pytest.raises(InvalidArgument, match="REASON_TWICE"):
+        await put(("Lunch", away), ("lunch ", away))
+    with pytest.raises(InvalidArgument) as refused:
+        await put((" ", away), ("Meeting", model_pb2.PRESENCE_STATE_ONLINE))
+    assert [one.field for one in refused.value.violations] == ["reasons[0].name", "reasons[1].state"]
+    assert await seen() == wanted
+    lists = [[(f"{letter}{number}", busy) for number in range(20)] for letter in "abcdef"]
+    await asyncio.gather(*(put(*one) for one in lists))
+    assert await seen() in lists
+    assert await put() == []
+    with pytest.raises(PermissionDenied):
+        await stub.SetPresenceReasons(
+            router_pb2.SetPresenceReasonsRequest(), metadata=rig.staff(new_id(), *AGENT)
+        )

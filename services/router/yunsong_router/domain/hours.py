@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 _DAY = dt.timedelta(days=1)
 # A schedule repeats weekly and holidays are listed by date: who finds no change for so long finds none.
 _HORIZON_DAYS = 400
+# Who waits for an opening that is farther away is told of none.
+_NEXT_OPEN_DAYS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,16 @@ class Schedule:
                 return end if end < horizon else None
         return None
 
+    def next_open(self, at: dt.datetime) -> dt.datetime | None:
+        """When it opens next; None while it is open, and when it does not open within 60 days."""
+        if not self.weekly and not self.holidays:
+            return None
+        for start, end in self._merged(at, _NEXT_OPEN_DAYS + 1):
+            if end <= at:
+                continue
+            return start if at < start <= at + _NEXT_OPEN_DAYS * _DAY else None
+        return None
+
     def after_open_seconds(self, at: dt.datetime, seconds: float) -> dt.datetime:
         """The moment at which it has been open for that many seconds since `at`; time while it is closed does not count."""
         if not self.weekly and not self.holidays:
@@ -74,10 +86,12 @@ class Schedule:
             left -= end - begin
         return at + dt.timedelta(seconds=seconds)
 
-    def _merged(self, at: dt.datetime) -> Iterator[tuple[dt.datetime, dt.datetime]]:
+    def _merged(
+        self, at: dt.datetime, days: int = _HORIZON_DAYS
+    ) -> Iterator[tuple[dt.datetime, dt.datetime]]:
         """Times of being open from the day before `at` on, ascending; those that touch are one."""
         pending: tuple[dt.datetime, dt.datetime] | None = None
-        for start, end in self._intervals(at):
+        for start, end in self._intervals(at, days):
             if pending is None:
                 pending = (start, end)
             elif start <= pending[1]:
@@ -88,19 +102,22 @@ class Schedule:
         if pending is not None:
             yield pending
 
-    def _intervals(self, at: dt.datetime) -> Iterator[tuple[dt.datetime, dt.datetime]]:
+    def _intervals(self, at: dt.datetime, days: int) -> Iterator[tuple[dt.datetime, dt.datetime]]:
         zone = ZoneInfo(self.time_zone)
         first = at.astimezone(zone).date() - _DAY
         special = dict(self.holidays)
-        for offset in range(_HORIZON_DAYS + 2):
+        for offset in range(days + 2):
             date = first + offset * _DAY
             if date in special:
                 hours = special[date]
                 today: tuple[Hours, ...] = (hours,) if hours is not None else ()
             else:
                 today = self._weekly_hours(date)
-            for one in sorted(today, key=lambda h: h.start):
-                yield _moment(date, one.start, zone), _moment(date, one.start + one.length, zone)
+            moments = (
+                (_moment(date, one.start, zone), _moment(date, one.start + one.length, zone)) for one in today
+            )
+            # Where the clocks are put forward, hours may vanish, or begin later than hours that follow them.
+            yield from sorted((start, end) for start, end in moments if start < end)
 
     def _weekly_hours(self, date: dt.date) -> tuple[Hours, ...]:
         if not self.weekly:

@@ -34,6 +34,14 @@ class Presence(Enum):
     BUSY = "busy"
 
 
+@dataclass(frozen=True, slots=True)
+class PresenceReason:
+    """Why an agent is away or busy, such as "lunch"."""
+
+    name: str
+    state: Presence
+
+
 BUILT_IN_STRATEGIES = ("least_loaded", "longest_idle", "round_robin")
 
 

@@ -17,7 +17,7 @@ from yunsong_router.grpc_api import parsing
 from yunsong_router.handlers import configuring, presence
 from yunsong_router.handlers.policy import Policy
 from yunsong_router.neighbours import Neighbours
-from yunsong_router.repository import agents, items, queues
+from yunsong_router.repository import agents, items, queues, reasons
 
 _FEED_PAGE = 200
 _FEED_ENTRY = route_of(events_pb2.AgentFeedChanged).name
@@ -116,6 +116,21 @@ class AgentService(router_pb2_grpc.AgentServiceServicer):
     ) -> model_pb2.Agent:
         """What the caller says of being there."""
         return await self._say(current_principal().actor_id, request.presence, request.reason)
+
+    async def ListPresenceReasons(
+        self, request: router_pb2.ListPresenceReasonsRequest, context: object
+    ) -> router_pb2.PresenceReasons:
+        """What agents choose from."""
+        async with self.database.read() as tx:
+            return wire.presence_reasons(await reasons.all_reasons(tx))
+
+    async def SetPresenceReasons(
+        self, request: router_pb2.SetPresenceReasonsRequest, context: object
+    ) -> router_pb2.PresenceReasons:
+        """Replaces what agents choose from."""
+        wanted = parsing.presence_reasons(request.reasons)
+        await self.database.run(lambda tx: reasons.replace(tx, wanted))
+        return wire.presence_reasons(wanted)
 
     async def SetAgentPresence(
         self, request: router_pb2.SetAgentPresenceRequest, context: object

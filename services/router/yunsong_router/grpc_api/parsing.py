@@ -6,11 +6,12 @@ import base64
 import binascii
 import datetime as dt
 import json
+from collections.abc import Iterable
 
-from yunsong.router.v1 import model_pb2
+from yunsong.router.v1 import model_pb2, router_pb2
 from yunsong_common.errors import InvalidArgument, Violation
 from yunsong_router.domain.hours import Hours, Schedule
-from yunsong_router.domain.model import Presence, Queue
+from yunsong_router.domain.model import Presence, PresenceReason, Queue
 from yunsong_router.domain.promises import Sla
 from yunsong_router.domain.skills import RelaxationStep
 
@@ -56,6 +57,31 @@ def queue(source: model_pb2.Queue, queue_id: str = "") -> Queue:
 def presence(state: model_pb2.PresenceState.ValueType) -> Presence:
     """What an agent says."""
     return _PRESENCES[state]
+
+
+def presence_reasons(source: Iterable[router_pb2.PresenceReason]) -> list[PresenceReason]:
+    """Reasons in their order. Raises INVALID_ARGUMENT with every wrong one: REASON_TWICE when that is all that is wrong."""
+    found: list[PresenceReason] = []
+    seen: set[tuple[str, Presence]] = set()
+    wrong: list[Violation] = []
+    for index, entry in enumerate(source):
+        reason = PresenceReason(entry.name.strip(), _PRESENCES[entry.state])
+        if not reason.name:
+            wrong.append(Violation(f"reasons[{index}].name", "must say something", "REQUIRED"))
+        if reason.state not in (Presence.AWAY, Presence.BUSY):
+            wrong.append(Violation(f"reasons[{index}].state", "must be AWAY or BUSY", "UNKNOWN_VALUE"))
+        if (key := (reason.name.casefold(), reason.state)) in seen:
+            wrong.append(Violation(f"reasons[{index}].name", "comes twice for its state", "REASON_TWICE"))
+        seen.add(key)
+        found.append(reason)
+    if wrong:
+        twice = all(violation.reason == "REASON_TWICE" for violation in wrong)
+        raise InvalidArgument(
+            reason="REASON_TWICE" if twice else "INVALID_FIELDS",
+            message="; ".join(f"{violation.field} {violation.description}" for violation in wrong[:3]),
+            violations=wrong,
+        )
+    return found
 
 
 def page_token(*key: str) -> str:

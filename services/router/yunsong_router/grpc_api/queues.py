@@ -36,13 +36,16 @@ class QueueService(router_pb2_grpc.QueueServiceServicer):
         key = parsing.page_key(request.page_token, 2)
         async with self.database.read() as tx:
             found = await queues.page(tx, (key[0], key[1]) if key else None, size + 1)
+            now = await tx.now()
         token = parsing.page_token(found[size - 1].name, found[size - 1].id) if len(found) > size else ""
-        return router_pb2.ListQueuesResponse(queues=map(wire.queue, found[:size]), next_page_token=token)
+        return router_pb2.ListQueuesResponse(
+            queues=[wire.queue(queue, now) for queue in found[:size]], next_page_token=token
+        )
 
     async def GetQueue(self, request: router_pb2.GetQueueRequest, context: object) -> model_pb2.Queue:
         """One queue."""
         async with self.database.read() as tx:
-            return wire.queue(await configuring.known_queue(tx, request.queue_id))
+            return wire.queue(await configuring.known_queue(tx, request.queue_id), await tx.now())
 
     async def CreateQueue(self, request: router_pb2.CreateQueueRequest, context: object) -> model_pb2.Queue:
         """A new queue; the same Idempotency-Key gives the same one."""
@@ -50,9 +53,8 @@ class QueueService(router_pb2_grpc.QueueServiceServicer):
 
         async def work(tx: Transaction) -> model_pb2.Queue:
             async def effect() -> model_pb2.Queue:
-                return wire.queue(
-                    await configuring.create_queue(tx, parsing.queue(request.queue), self.strategies)
-                )
+                made = await configuring.create_queue(tx, parsing.queue(request.queue), self.strategies)
+                return wire.queue(made, await tx.now())
 
             return await once(
                 tx, key=call.idempotency_key, principal=call.principal.actor_id, method=call.method, request=request,
@@ -66,9 +68,10 @@ class QueueService(router_pb2_grpc.QueueServiceServicer):
 
         async def work(tx: Transaction) -> model_pb2.Queue:
             known = await configuring.known_queue(tx, request.queue_id)
-            merged = _merged(wire.queue(known), request.queue, request.update_mask)
+            merged = _merged(wire.queue(known, await tx.now()), request.queue, request.update_mask)
             changed = parsing.queue(merged, request.queue_id)
-            return wire.queue(await configuring.update_queue(tx, changed, known, self.strategies))
+            updated = await configuring.update_queue(tx, changed, known, self.strategies)
+            return wire.queue(updated, await tx.now())
 
         return await self.database.run(work)
 
@@ -92,11 +95,12 @@ class QueueService(router_pb2_grpc.QueueServiceServicer):
         self, request: router_pb2.SetQueueMembersRequest, context: object
     ) -> model_pb2.Queue:
         """Replaces a queue's members."""
-        return wire.queue(
-            await self.database.run(
-                lambda tx: configuring.set_members(tx, request.queue_id, request.agent_ids)
-            )
-        )
+
+        async def work(tx: Transaction) -> model_pb2.Queue:
+            changed = await configuring.set_members(tx, request.queue_id, request.agent_ids)
+            return wire.queue(changed, await tx.now())
+
+        return await self.database.run(work)
 
     async def GetBoard(self, request: router_pb2.GetBoardRequest, context: object) -> router_pb2.Board:
         """What waits and who works."""
@@ -162,7 +166,7 @@ def _merged(
     paths = [
         path
         for path in mask.paths
-        if path.partition(".")[0] not in ("id", "open", "member_ids", "created_at")
+        if path.partition(".")[0] not in ("id", "open", "next_open_at", "member_ids", "created_at")
     ]
     try:
         field_mask_pb2.FieldMask(paths=paths).MergeMessage(given, result, True, True)

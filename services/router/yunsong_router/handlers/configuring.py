@@ -53,7 +53,7 @@ async def delete_queue(tx: Transaction, queue_id: str) -> None:
         )
     await queues.delete(tx, queue_id)
     await _regroup(tx)
-    tx.emit(events_pb2.QueueChanged(queue=wire.queue(queue), deleted=True))
+    tx.emit(events_pb2.QueueChanged(queue=wire.queue(queue, await tx.now()), deleted=True))
 
 
 async def set_members(tx: Transaction, queue_id: str, agent_ids: Sequence[str]) -> Queue:
@@ -109,7 +109,7 @@ async def delete_skill(tx: Transaction, name: str) -> None:
 async def announce(tx: Transaction, queue_id: str) -> Queue:
     """Tells everyone how a queue is now."""
     queue = await known_queue(tx, queue_id)
-    tx.emit(events_pb2.QueueChanged(queue=wire.queue(queue)))
+    tx.emit(events_pb2.QueueChanged(queue=wire.queue(queue, await tx.now())))
     return queue
 
 
