@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from tests.support.polling import eventually
@@ -20,6 +22,8 @@ async def test_a_second_start_keeps_all_data_and_makes_no_second_administrator(t
         async with await product.sign_in() as admin:
             queues = (await admin.get("/api/v1/queues")).json()["queues"]
             users = (await admin.get("/api/v1/users")).json()["users"]
+            desk = await _desk(admin)
+        assert all(desk.values())
         await product.stop()
         assert product.running == {}
 
@@ -29,6 +33,20 @@ async def test_a_second_start_keeps_all_data_and_makes_no_second_administrator(t
         async with await product.sign_in() as admin:
             assert (await admin.get("/api/v1/queues")).json()["queues"] == queues
             assert len((await admin.get("/api/v1/users")).json()["users"]) == len(users) == 5
+            assert await _desk(admin) == desk
+
+
+async def _desk(admin: httpx.AsyncClient) -> dict[str, Any]:
+    """What the demo shop gives agents and visitors beside queues and people."""
+    inboxes = (await admin.get("/api/v1/inboxes")).json()["inboxes"]
+    return {
+        "name": (await admin.get("/api/v1/sign_in_options")).json()["business_name"],
+        "done": (await admin.get("/api/v1/business")).json()["setup_done_at"],
+        "reasons": (await admin.get("/api/v1/presence_reasons")).json()["reasons"],
+        "replies": (await admin.get("/api/v1/quick_replies")).json()["quick_replies"],
+        "views": (await admin.get("/api/v1/saved_views")).json()["saved_views"],
+        "titles": [inbox["widget"]["texts"]["zh-CN"]["title"] for inbox in inboxes],
+    }
 
 
 async def test_what_the_first_start_keeps_is_readable_by_its_owner_alone(tmp_path: Path) -> None:

@@ -19,8 +19,8 @@ def files_of(package: str) -> Iterator[FileDescriptor]:
             yield importlib.import_module(f"{package}.{module.name}").DESCRIPTOR
 
 
-# Asked for beside the one that an operation names: whoever lacks it sees their own conversations alone.
-_BESIDE = frozenset(("conversation.read_all",))
+# Asked for beside the one that an operation names: whoever lacks them sees and changes what is their own alone.
+_BESIDE = frozenset(("conversation.read_all", "quick_reply.write", "saved_view.write"))
 
 
 def all_permissions() -> list[str]:

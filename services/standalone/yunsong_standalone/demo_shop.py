@@ -6,6 +6,7 @@ Each step looks for what is there by its name first, so an interrupted start can
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from importlib import resources
 from typing import Any
 
@@ -14,12 +15,14 @@ from google.protobuf import json_format
 from yunsong.bot.v1 import bot_pb2
 from yunsong.channel.v1 import channel_pb2
 from yunsong.channel.v1 import model_pb2 as channel_model
+from yunsong.conversation.v1 import desk_pb2
 from yunsong.gateway.v1 import gateway_pb2
 from yunsong.gateway.v1 import model_pb2 as gateway_model
 from yunsong.qa.v1 import model_pb2 as qa_model
 from yunsong.qa.v1 import qa_pb2
 from yunsong.router.v1 import model_pb2 as router_model
 from yunsong.router.v1 import router_pb2
+from yunsong_common.errors import AlreadyExists
 from yunsong_standalone.admin import find_user, new_password
 from yunsong_standalone.operator_client import Operator
 
@@ -59,13 +62,47 @@ class Shop:
 
     async def set_up(self, shop: dict[str, Any]) -> None:
         """Everything but the users, who are there already."""
+        await self._business(shop["business"])
         await self._skills(shop["skills"])
         await self._queues(shop["queues"])
         await self._agents(shop["agents"])
+        await self._reasons(shop["presence_reasons"][shop["business"]["locale"]])
         await self._inbox(shop["inbox"])
+        await self._desk(shop["quick_replies"], shop["saved_views"])
         await self._scorecard(shop["rules"], shop["scorecard"])
         for name in _KNOWLEDGE:
             await self._knowledge(json.loads((_DATA / name).read_text("utf-8")))
+
+    async def _business(self, described: dict[str, str]) -> None:
+        door = self._door
+        known = await door.business.GetBusiness(gateway_pb2.GetBusinessRequest(), metadata=door.metadata)
+        if not known.HasField("setup_done_at"):
+            request = gateway_pb2.UpdateBusinessRequest(**described, setup_done=True)
+            await door.business.UpdateBusiness(request, metadata=door.metadata)
+
+    async def _reasons(self, described: list[dict[str, str]]) -> None:
+        door = self._door
+        known = await door.agents.ListPresenceReasons(
+            router_pb2.ListPresenceReasonsRequest(), metadata=door.metadata
+        )
+        if not known.reasons:
+            request = json_format.ParseDict({"reasons": described}, router_pb2.SetPresenceReasonsRequest())
+            await door.agents.SetPresenceReasons(request, metadata=door.metadata)
+
+    async def _desk(self, replies: list[dict[str, str]], views: list[dict[str, Any]]) -> None:
+        door = self._door
+        for reply in replies:
+            with suppress(AlreadyExists):
+                await door.quick_replies.CreateQuickReply(
+                    desk_pb2.CreateQuickReplyRequest(**reply, shared=True), metadata=door.metadata
+                )
+        known = await door.saved_views.ListSavedViews(
+            desk_pb2.ListSavedViewsRequest(), metadata=door.metadata
+        )
+        for view in views:
+            if not any(one.name == view["name"] for one in known.saved_views):
+                request = json_format.ParseDict({**view, "shared": True}, desk_pb2.CreateSavedViewRequest())
+                await door.saved_views.CreateSavedView(request, metadata=door.metadata)
 
     async def _skills(self, skills: list[dict[str, Any]]) -> None:
         for skill in skills:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from yunsong.auth.v1 import principal_pb2
 from yunsong.bot.v1 import bot_pb2_grpc
 from yunsong.channel.v1 import channel_pb2_grpc
+from yunsong.conversation.v1 import desk_pb2_grpc
 from yunsong.gateway.v1 import gateway_pb2_grpc
 from yunsong.qa.v1 import qa_pb2_grpc
 from yunsong.router.v1 import router_pb2_grpc
@@ -32,9 +33,12 @@ class Operator:
         )
         self.users = gateway_pb2_grpc.UserServiceStub(channels.gateway)
         self.api_keys = gateway_pb2_grpc.ApiKeyServiceStub(channels.gateway)
+        self.business = gateway_pb2_grpc.BusinessServiceStub(channels.gateway)
         self.queues = router_pb2_grpc.QueueServiceStub(channels.router)
         self.agents = router_pb2_grpc.AgentServiceStub(channels.router)
         self.inboxes = channel_pb2_grpc.InboxServiceStub(channels.channel_adapter)
+        self.quick_replies = desk_pb2_grpc.QuickReplyServiceStub(channels.conversation)
+        self.saved_views = desk_pb2_grpc.SavedViewServiceStub(channels.conversation)
         self.knowledge = bot_pb2_grpc.KnowledgeServiceStub(channels.bot)
         self.scorecards = qa_pb2_grpc.ScorecardServiceStub(channels.qa)
 
