@@ -1,4 +1,4 @@
-# Yunsong: `make help` lists what can be done. Needs Python 3.11 or newer and make; nothing else.
+# Yunsong: `make help` lists what can be done. Needs Python 3.11 or newer, Node 20.19 or newer, and make; nothing else.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
@@ -12,32 +12,36 @@ PACKAGES := proto libs/common libs/plugin-api services/gateway services/channel-
 CODE := proto libs services tests
 LOCKS := runtime embedded build dev
 
-.PHONY: help setup run demo test test-all lint format proto bench lock clean
+PAGES := services/gateway
+PAGE_SOURCES := $(shell find $(PAGES)/console $(PAGES)/widget -type f -not -path '*/node_modules/*' 2>/dev/null)
+
+.PHONY: help setup run demo test test-all lint format proto pages types test-pages bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/dev.stamp proto ## Make .venv with everything for work on the code
 
-run: .venv/run.stamp proto ## Start the product on 127.0.0.1 (PORT=8080 TOPOLOGY=compact|distributed)
-	@exec $(BIN)/yunsong run --port $(PORT) --topology $(TOPOLOGY)
+run: .venv/run.stamp proto pages ## Start the product on 127.0.0.1 (PORT=8080 TOPOLOGY=compact|distributed)
+	@YUNSONG_GATEWAY_PAGES=$${YUNSONG_GATEWAY_PAGES:-$(CURDIR)/build/pages} exec $(BIN)/yunsong run --port $(PORT) --topology $(TOPOLOGY)
 
 demo: ## Play the main job against the running product and print what everybody sees
 	@exec $(BIN)/yunsong demo
 
-test: setup ## Run what a change must pass: unit, integration and end-to-end tests
+test: setup test-pages ## Run what a change must pass: unit, integration and end-to-end tests
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
 
-test-all: setup ## Run every test, long fault runs and fuzzing included
+test-all: setup test-pages ## Run every test, long fault runs and fuzzing included
 	$(BIN)/python -m pytest $(ARGS)
 
-lint: setup ## Check style, types, imports and the contract
+lint: setup $(PAGES)/node_modules/.stamp ## Check style, types, imports and the contract
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/buf lint build/contract.binpb --config proto/buf.yaml --path yunsong
 	$(BIN)/python proto/lint.py
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
+	npm --prefix $(PAGES) run --silent lint
 
 format: setup ## Rewrite the code in the house style
 	$(BIN)/ruff format $(CODE)
@@ -45,6 +49,18 @@ format: setup ## Rewrite the code in the house style
 
 proto: .venv/run.stamp ## Generate proto/gen from the contract
 	@$(BIN)/python proto/generate.py
+
+pages: build/pages/.stamp ## Build the console and the widget into build/pages
+
+types: .venv/run.stamp proto $(PAGES)/node_modules/.stamp ## Generate the pages' types from the contract
+	@npm --prefix $(PAGES) run --silent types --workspace console
+
+# Unit tests, type checks, generated types that match the contract, and the size of the first load.
+test-pages: proto pages
+	@npm --prefix $(PAGES) run --silent types --workspace console -- --check
+	npm --prefix $(PAGES) run --silent check
+	npm --prefix $(PAGES) run --silent test
+	npm --prefix $(PAGES) run --silent size --workspaces --if-present
 
 bench: setup ## Measure the product; a table on the screen and build/bench.json
 	$(BIN)/python -m tests.load.bench $(ARGS)
@@ -57,7 +73,7 @@ lock: .venv/dev.stamp ## Resolve requirements/*.in anew into the lock files (UPG
 	done
 
 clean: ## Remove what was built; keeps .yunsong, which holds a running copy's data
-	rm -rf .venv build proto/gen .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv build $(PAGES)/node_modules proto/gen .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Yunsong needs Python 3.11 or newer; say which with: make PYTHON=python3.11 ...")'
@@ -79,4 +95,18 @@ clean: ## Remove what was built; keeps .yunsong, which holds a running copy's da
 .venv/dev.stamp: .venv/run.stamp requirements/dev.txt
 	@echo "setup: test and lint tools"
 	@$(PIP) install --require-hashes --no-deps -r requirements/dev.txt
+	@touch $@
+
+# The pages' tools; only when the lock changed, with exactly the lock's versions.
+$(PAGES)/node_modules/.stamp: $(PAGES)/package-lock.json
+	@node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' 2>/dev/null \
+	  || { echo "The console and the widget are built with Node 20.19 or newer, which is not on the PATH; install it (https://nodejs.org) and run this again."; exit 1; }
+	@echo "setup: the pages' packages"
+	@npm --prefix $(PAGES) ci --silent
+	@touch $@
+
+build/pages/.stamp: $(PAGES)/node_modules/.stamp $(PAGE_SOURCES)
+	@echo "build: console and widget"
+	@mkdir -p build/pages
+	@npm --prefix $(PAGES) run --silent build
 	@touch $@

@@ -3,7 +3,7 @@
   var choice = null
   try {
     choice = localStorage.getItem('yunsong.theme')
-  } catch (_) {
+  } catch {
     /* storage is closed to the page: follow the system */
   }
   var dark = choice === 'dark' || (choice !== 'light' && matchMedia('(prefers-color-scheme: dark)').matches)

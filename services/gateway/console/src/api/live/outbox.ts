@@ -5,7 +5,7 @@
 import { computed, shallowReactive, type ComputedRef } from 'vue'
 import { randomId } from '../exclusively'
 import type { Ack, Requests } from '../events'
-import { ApiProblem } from '../problem'
+import type { ApiProblem } from '../problem'
 
 export type Outgoing = Omit<Requests['send'], 'client_id'> & { conversation_id: string }
 
