@@ -58,14 +58,14 @@ def installation(home: Home, environment: Mapping[str, str], *, alone: bool) -> 
             servers = start_servers(home, Topology.COMPACT, environment)
             try:
                 backends = servers.backends
-                yield _local(home, environment, backends.database_urls[""], backends.nats_urls[""])
+                yield _local(home, environment, backends.database_urls, backends.nats_urls[""])
             finally:
                 servers.stop()
     except AlreadyRunning as error:
         running = home.running()
         if alone or not running:
             raise BackupError(f"{error}") from None
-        yield _local(home, environment, running["database_url"], running["nats_url"])
+        yield _local(home, environment, {"": running["database_url"]}, running["nats_url"])
 
 
 def keep_keys(home: Home, keys: Mapping[str, str]) -> None:
@@ -75,13 +75,17 @@ def keep_keys(home: Home, keys: Mapping[str, str]) -> None:
             home.set_secret(secret, keys[name])
 
 
-def _local(home: Home, environment: Mapping[str, str], database_url: str, nats_url: str) -> Installation:
+def _local(
+    home: Home, environment: Mapping[str, str], urls: Mapping[str, str], nats_url: str
+) -> Installation:
     keys = {
         name: _read(environment, name) or (home.secret(secret) if home.has_secret(secret) else "")
         for name, secret in _HOME_SECRETS.items()
     }
     files_url = _read(environment, "YUNSONG_GATEWAY_FILES_URL") or str(home.files)
-    return _installation(dict.fromkeys(_names(), database_url), nats_url, keys, home, files_url=files_url)
+    # Each service owns its tables, so a restore makes them with its role.
+    by_service = {service.name: urls.get(service.name) or urls[""] for service in SERVICES}
+    return _installation(by_service, nats_url, keys, home, files_url=files_url)
 
 
 def _external(environment: Mapping[str, str]) -> Installation:
@@ -117,10 +121,6 @@ def _installation(
         gateway.files_secret_access_key.get_secret_value(),
     )
     return Installation(urls, nats_url, store, keys, backup, home)
-
-
-def _names() -> list[str]:
-    return [service.name for service in SERVICES]
 
 
 def _database_variables() -> list[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
+from obstore.store import LocalStore
 from pydantic import Field, SecretStr, field_validator
 
 from yunsong_common.settings import ServiceSettings, load
@@ -42,7 +44,8 @@ class BackupSettings(ServiceSettings):
         """The store at file:///path or s3://bucket/prefix."""
         parts = urlsplit(url)
         if parts.scheme == "file" and not parts.netloc and parts.path.startswith("/"):
-            return open_store(unquote(parts.path), {}, "", "")
+            # Without the clean-up a removed backup would leave folders that look like an unfinished one.
+            return LocalStore(Path(unquote(parts.path)), mkdir=True, automatic_cleanup=True)
         if parts.scheme == "s3" and parts.netloc:
             return open_store(
                 url,
