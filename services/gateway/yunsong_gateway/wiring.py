@@ -18,6 +18,7 @@ from yunsong_gateway.bootstrap import ensure_admin
 from yunsong_gateway.cors import Origins
 from yunsong_gateway.files.http import FileApi
 from yunsong_gateway.files.references import FileReferences
+from yunsong_gateway.files.rights import FileRights
 from yunsong_gateway.files.store import Files, open_store
 from yunsong_gateway.grpc_api.business import BusinessApi
 from yunsong_gateway.grpc_api.keys import ApiKeyApi, ContactSessionApi
@@ -97,7 +98,8 @@ def build(settings: GatewaySettings, registries: Registries) -> Service:
         attempts=settings.webhook_attempts,
     )
 
-    references = FileReferences(files)
+    rights = FileRights(files, channels)
+    references = FileReferences(rights)
     hub = Hub(bus, channels, telemetry)
     lease = PresenceLease(hub, channels)
     wheel = Wheel(hub, period_s=settings.heartbeat_s)
@@ -186,7 +188,7 @@ def build(settings: GatewaySettings, registries: Registries) -> Service:
             ),
             (
                 gateway_pb2_grpc.add_SystemServiceServicer_to_server,
-                SystemApi(database, channels, files, VERSION),
+                SystemApi(database, channels, files, rights, VERSION),
             ),
         ],
         subscriptions=[

@@ -52,6 +52,8 @@ class FakeConversation(
         self.hold = asyncio.Event()
         self.hold.set()
         self.snapshot_required = False
+        self.may_read: set[tuple[str, str]] = set()  # actor and file
+        self.appended: list[internal_pb2.AppendEntry] = []
 
     def post(self, conversation_id: str, text: str, author: message_pb2.Actor) -> change_pb2.Change:
         rev = len(self.changes[conversation_id]) + 1
@@ -77,6 +79,7 @@ class FakeConversation(
 
     def _append(self, entry: internal_pb2.AppendEntry) -> internal_pb2.AppendResult:
         principal = verify(entry.principal, self.release_key)
+        self.appended.append(entry)
         known = self.by_client_id.get((principal.actor_id, entry.client_id))
         if known is not None:
             repeated = internal_pb2.AppendResult()
@@ -105,6 +108,10 @@ class FakeConversation(
         if contact_id in self.of_contact:
             answer.open_conversation.id = self.of_contact[contact_id]
         return answer
+
+    async def CheckFileAccess(self, request: Any, context: Any) -> Any:
+        actor_id = current_principal().actor_id
+        return internal_pb2.CheckFileAccessResponse(allowed=(actor_id, request.file_id) in self.may_read)
 
     async def ReadHeads(self, request: Any, context: Any) -> Any:
         return internal_pb2.ReadHeadsResponse(

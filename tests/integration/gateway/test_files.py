@@ -50,12 +50,15 @@ async def test_a_message_names_only_files_that_its_sender_may_read(door: Door) -
     own = await upload(door, two["access_token"])
     foreign = await upload(door, one["access_token"])
     of_staff = await upload(door, staff)
+    shown = await upload(door, staff)
+    door.conversation.may_read.add((two["contact_id"], shown["id"]))
     path = "/api/v1/contact/messages"
     for file_id, may in (
         (own["id"], True),
         (foreign["id"], False),
         (new_id(), False),
-        (of_staff["id"], True),
+        (of_staff["id"], False),
+        (shown["id"], True),
     ):
         content = {"image": {"file_id": file_id}}
         async with door.socket(two["access_token"]) as socket:
@@ -66,14 +69,52 @@ async def test_a_message_names_only_files_that_its_sender_may_read(door: Door) -
         )
         # The stand-in behind the door has no such operation, so what passes the door ends there.
         assert (sent.json()["code"] == "FILE_UNKNOWN") is not may, sent.text
+    admin_id = (await door.http.get("/api/v1/me", headers=bearer(staff))).json()["user"]["id"]
     async with door.socket(staff) as socket:
-        answer = await socket.ask(
-            type="send",
-            conversation_id=door.conversation.of_contact[two["contact_id"]],
-            client_id=new_id(),
-            content={"file": {"file_id": foreign["id"]}},
-        )
+        for may in (False, True):
+            answer = await socket.ask(
+                type="send",
+                conversation_id=door.conversation.of_contact[two["contact_id"]],
+                client_id=new_id(),
+                content={"file": {"file_id": foreign["id"]}},
+            )
+            assert (answer["type"] == "ack") is may, answer
+            door.conversation.may_read.add((admin_id, foreign["id"]))
+
+
+async def test_what_a_file_is_comes_from_its_upload(door: Door) -> None:
+    contact = (await door.contact())["access_token"]
+    file = await upload(door, contact)
+    claimed = {
+        "file_id": file["id"],
+        "name": "invoice.pdf",
+        "media_type": "application/pdf",
+        "size": 1,
+        "width": 7,
+    }
+    async with door.socket(contact) as socket:
+        answer = await socket.ask(type="send", client_id=new_id(), content={"image": claimed})
         assert answer["type"] == "ack", answer
+    sent = door.conversation.appended[-1].content.image
+    assert (sent.name, sent.media_type, sent.size, sent.width) == ("a.png", "image/png", len(PNG), 7)
+
+
+async def test_a_file_is_read_by_its_uploader_and_by_who_sees_its_message(door: Door) -> None:
+    contact = await door.contact()
+    agent, agent_token = await door.new_user("agent")
+    _, nobody = await door.new_user()
+    file = await upload(door, contact["access_token"])
+    address = f"/api/v1/files/{file['id']}"
+
+    async def status(headers: dict[str, str]) -> int:
+        return (await door.http.get(address, headers=headers)).status_code
+
+    assert await status(bearer(contact["access_token"])) == 200
+    assert await status(bearer((await door.contact())["access_token"])) == 404
+    assert await status(agent_token) == 404
+    door.conversation.may_read.add((agent["id"], file["id"]))
+    assert await status(agent_token) == 200
+    assert await status(nobody) == 403
 
 
 async def test_files_of_an_erased_contact_are_deleted(
@@ -94,7 +135,7 @@ async def test_files_of_an_erased_contact_are_deleted(
 
     assert stored_in(tmp_path) == [kept.id]
     with pytest.raises(NotFound):
-        await files.readable(erased, gone[1].id)
+        await files.find(gone[1].id)
     query = parse_qs(urlsplit(files.message(kept).url).query)
     _, chunks = await files.content(kept.id, query["expires"][0], query["signature"][0])
     assert b"".join([chunk async for chunk in chunks]) == PNG

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from google.rpc import code_pb2
 
+from yunsong.auth.v1 import principal_pb2
 from yunsong.conversation.v1 import internal_pb2, internal_pb2_grpc
 from yunsong_common.db import Database
 from yunsong_common.errors import YunsongError
@@ -15,14 +16,15 @@ from yunsong_conversation.contact_protocol import contact_of
 from yunsong_conversation.contact_view import contact_conversation_of
 from yunsong_conversation.domain.messages import Actor, AuthorKind, Delivery
 from yunsong_conversation.domain.states import Asker, State
-from yunsong_conversation.entries import Entries
+from yunsong_conversation.entries import Entries, viewer_of
 from yunsong_conversation.grpc_api.context import Context
 from yunsong_conversation.handlers import contacts as contact_handlers
-from yunsong_conversation.handlers import deliveries, moves
+from yunsong_conversation.handlers import deliveries, moves, work
 from yunsong_conversation.handlers.entry import Appended, Entry
+from yunsong_conversation.handlers.visits import Visitor
 from yunsong_conversation.handlers.writer import Writer
 from yunsong_conversation.protocol import conversation_of, json_of, stamp
-from yunsong_conversation.repository import contacts, conversations
+from yunsong_conversation.repository import contacts, conversations, files
 
 E_ = TypeVar("E_")
 _ASKERS = {"bot": Asker.BOT, "router": Asker.ROUTER, "gateway": Asker.CONTACT}
@@ -159,6 +161,21 @@ class InternalServicer(internal_pb2_grpc.ConversationInternalServiceServicer):
         ]
         await deliveries.report(self._db, reports)
         return internal_pb2.SetDeliveryStatesResponse()
+
+    async def CheckFileAccess(
+        self, request: internal_pb2.CheckFileAccessRequest, context: Context
+    ) -> internal_pb2.CheckFileAccessResponse:
+        """See the contract."""
+        principal = current_principal()
+        async with self._db.read() as tx:
+            if principal.kind == principal_pb2.ACTOR_KIND_CONTACT:
+                visitor = Visitor(principal.actor_id, principal.inbox_id, principal.verified)
+                own_id = await visitor.own_id(tx)
+                allowed = await files.contact_sees(tx, request.file_id, own_id, visitor.inbox_id)
+            else:
+                viewer = await work.viewing(tx, viewer_of(principal))
+                allowed = await files.viewer_sees(tx, request.file_id, viewer)
+        return internal_pb2.CheckFileAccessResponse(allowed=allowed)
 
     async def ReadHeads(
         self, request: internal_pb2.ReadHeadsRequest, context: Context

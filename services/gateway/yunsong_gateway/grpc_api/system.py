@@ -13,6 +13,7 @@ from yunsong_common.db import Database
 from yunsong_common.errors import NotFound, YunsongError
 from yunsong_common.grpc import Channels, current_principal
 from yunsong_common.settings import SERVICES
+from yunsong_gateway.files.rights import FileRights
 from yunsong_gateway.files.store import Files
 from yunsong_gateway.grpc_api import pages
 from yunsong_gateway.identity import audit
@@ -24,10 +25,13 @@ _ASK_S = 3.0
 class SystemApi(gateway_pb2_grpc.SystemServiceServicer):
     """See gateway.proto."""
 
-    def __init__(self, database: Database, channels: Channels, files: Files, version: str) -> None:
+    def __init__(
+        self, database: Database, channels: Channels, files: Files, rights: FileRights, version: str
+    ) -> None:
         self._database = database
         self._channels = channels
         self._files = files
+        self._rights = rights
         self._version = version
 
     async def ListAuditEntries(
@@ -126,7 +130,7 @@ class SystemApi(gateway_pb2_grpc.SystemServiceServicer):
                 raise NotFound(reason="DEAD_LETTER_UNKNOWN", message=f"There is no dead letter {event_id}.")
 
     async def GetFile(self, request: gateway_pb2.GetFileRequest, context: Any) -> model_pb2.File:
-        return self._files.message(await self._files.readable(current_principal(), request.file_id))
+        return self._files.message(await self._rights.readable(current_principal(), request.file_id))
 
 
 def _audit_message(entry: audit.Entry) -> model_pb2.AuditEntry:
