@@ -15,16 +15,72 @@
 YUNSONG_{{ index . 0 | replace "-" "_" | upper }}_{{ index . 1 }}
 {{- end -}}
 
-{{/* How to reach PostgreSQL or NATS: (dict "root" $ "service" "router" | "" "name" "DATABASE_URL" "from" $.Values.database). */}}
-{{- define "yunsong.backendVariables" -}}
-{{- if and .from.perService .services -}}
-{{- range $service := .services }}
-{{ include "yunsong.secretVariable" (dict "name" (include "yunsong.variable" (list $service $.name)) "secret" $.from.existingSecret "key" (printf "%s-url" $service)) }}
+{{/* One URL: from the secret as it stands, or put together of the host and the secret's password. */}}
+{{- define "yunsong.urlVariable" -}}
+{{- $key := ternary (printf "%s-" .service) "" (ne .service "") -}}
+{{- if .host -}}
+{{- $password := trimSuffix "_URL" .name | printf "%s_PASSWORD" -}}
+{{ include "yunsong.secretVariable" (dict "name" $password "secret" .secret "key" (printf "%spassword" $key)) }}
+- name: {{ .name }}
+  value: {{ printf "%s://%s:$(%s)@%s%s" .scheme (ternary (printf "%s_%s" .role (.service | replace "-" "_")) .role (ne .service "")) $password .host .path | quote }}
+{{- else -}}
+{{ include "yunsong.secretVariable" (dict "name" .name "secret" .secret "key" (printf "%surl" $key)) }}
+{{- end -}}
+{{- end -}}
+
+{{/* How to reach a server: (dict "name" "DATABASE_URL" "server" {..} "services" [..] "shared" true|false). With a role for each service
+"shared" adds the one that all together use. */}}
+{{- define "yunsong.serverVariables" -}}
+{{- $server := .server -}}
+{{- $name := .name -}}
+{{- if $server.perService }}
+{{- range .services }}
+{{ include "yunsong.urlVariable" (merge (dict "name" (include "yunsong.variable" (list . $name)) "service" .) $server) }}
 {{- end }}
 {{- end }}
-{{- if or (not .from.perService) .shared }}
-{{ include "yunsong.secretVariable" (dict "name" (printf "YUNSONG_%s" .name) "secret" .from.existingSecret "key" "url") }}
+{{- if or (not $server.perService) .shared }}
+{{ include "yunsong.urlVariable" (merge (dict "name" (printf "YUNSONG_%s" $name) "service" "") $server) }}
 {{- end }}
+{{- end -}}
+
+{{/* PostgreSQL and NATS, as the two above need them. */}}
+{{- define "yunsong.database" -}}
+{{- $database := .Values.database -}}
+secret: {{ include "yunsong.databaseSecret" . }}
+perService: {{ or .Values.postgresql.enabled $database.perService }}
+scheme: postgresql
+role: {{ $database.role | quote }}
+host: {{ ternary "" (printf "%s:%v" $database.host $database.port) (empty $database.host) | quote }}
+path: {{ printf "/%s%s" $database.name (ternary "" (printf "?sslmode=%s" $database.sslMode) (empty $database.sslMode)) | quote }}
+{{- end -}}
+{{- define "yunsong.messaging" -}}
+{{- $messaging := .Values.messaging -}}
+secret: {{ include "yunsong.natsSecret" . }}
+perService: {{ or .Values.nats.enabled $messaging.perService }}
+scheme: {{ ternary "tls" "nats" $messaging.tls }}
+role: {{ $messaging.user | quote }}
+host: {{ ternary "" (printf "%s:%v" $messaging.host $messaging.port) (empty $messaging.host) | quote }}
+path: ""
+{{- end -}}
+
+{{- define "yunsong.filesVariables" -}}
+- name: YUNSONG_GATEWAY_FILES_URL
+  value: {{ default "/var/lib/yunsong/files" .Values.files.url | quote }}
+- name: YUNSONG_GATEWAY_FILES_OPTIONS
+  value: {{ toJson .Values.files.options | quote }}
+{{- with .Values.files.existingSecret }}
+{{ include "yunsong.secretVariable" (dict "name" "YUNSONG_GATEWAY_FILES_ACCESS_KEY_ID" "secret" . "key" "access-key-id") }}
+{{ include "yunsong.secretVariable" (dict "name" "YUNSONG_GATEWAY_FILES_SECRET_ACCESS_KEY" "secret" . "key" "secret-access-key") }}
+{{- end }}
+{{- end -}}
+
+{{- define "yunsong.encryptionVariables" -}}
+{{ include "yunsong.secretVariable" (dict "name" "YUNSONG_CHANNEL_ADAPTER_ENCRYPTION_KEY" "secret" (include "yunsong.keysSecret" .) "key" "encryption-key") }}
+{{ include "yunsong.secretVariable" (dict "name" "YUNSONG_CHANNEL_ADAPTER_PREVIOUS_ENCRYPTION_KEYS" "secret" (include "yunsong.keysSecret" .) "key" "previous-encryption-keys" "optional" true) }}
+{{- end -}}
+
+{{- define "yunsong.releaseKeyVariable" -}}
+{{ include "yunsong.secretVariable" (dict "name" "YUNSONG_RELEASE_KEY" "secret" (include "yunsong.keysSecret" .) "key" "release-key") }}
 {{- end -}}
 
 {{/* The environment of a component: (dict "root" $ "component" "router" "values" {..}). */}}
@@ -34,15 +90,19 @@ YUNSONG_{{ index . 0 | replace "-" "_" | upper }}_{{ index . 1 }}
 {{- $compact := eq .component "standalone" -}}
 {{- $all := fromYaml (include "yunsong.services" $root) -}}
 {{- $here := ternary (keys $all | sortAlpha) (list .component) $compact -}}
-{{- include "yunsong.backendVariables" (dict "name" "DATABASE_URL" "from" $values.database "services" $here "shared" $compact) | trim }}
-{{ include "yunsong.backendVariables" (dict "name" "NATS_URL" "from" $values.nats "services" $here "shared" $compact) | trim }}
-{{ include "yunsong.secretVariable" (dict "name" "YUNSONG_RELEASE_KEY" "secret" (include "yunsong.keysSecret" $root) "key" "release-key") }}
+{{- include "yunsong.serverVariables" (dict "name" "DATABASE_URL" "server" (fromYaml (include "yunsong.database" $root)) "services" $here "shared" $compact) | trim }}
+{{ include "yunsong.serverVariables" (dict "name" "NATS_URL" "server" (fromYaml (include "yunsong.messaging" $root)) "services" $here "shared" $compact) | trim }}
+{{ include "yunsong.releaseKeyVariable" $root }}
 - name: YUNSONG_DATABASE_POOL
   value: {{ $values.database.pool | quote }}
 - name: YUNSONG_GRACE_S
   value: {{ .values.graceSeconds | quote }}
 - name: YUNSONG_HOME
   value: /tmp/yunsong
+{{- with $values.telemetry.otlpEndpoint }}
+- name: YUNSONG_OTLP_ENDPOINT
+  value: {{ . | quote }}
+{{- end }}
 {{- range $service, $ports := $all }}
 {{- if $compact }}
 - name: {{ include "yunsong.variable" (list $service "GRPC_PORT") }}
@@ -57,18 +117,15 @@ YUNSONG_{{ index . 0 | replace "-" "_" | upper }}_{{ index . 1 }}
   value: {{ trimSuffix "/" $values.publicUrl | quote }}
 - name: YUNSONG_GATEWAY_TRUSTED_PROXIES
   value: {{ toJson $values.trustedProxies | quote }}
-- name: YUNSONG_GATEWAY_FILES_URL
-  value: {{ default "/var/lib/yunsong/files" $values.files.url | quote }}
-- name: YUNSONG_GATEWAY_FILES_OPTIONS
-  value: {{ toJson $values.files.options | quote }}
-{{- with $values.files.existingSecret }}
-{{ include "yunsong.secretVariable" (dict "name" "YUNSONG_GATEWAY_FILES_ACCESS_KEY_ID" "secret" . "key" "access-key-id") }}
-{{ include "yunsong.secretVariable" (dict "name" "YUNSONG_GATEWAY_FILES_SECRET_ACCESS_KEY" "secret" . "key" "secret-access-key") }}
+{{- if $values.firstAdministrator.username }}
+- name: YUNSONG_GATEWAY_FIRST_ADMINISTRATOR
+  value: {{ $values.firstAdministrator.username | quote }}
+{{ include "yunsong.secretVariable" (dict "name" "YUNSONG_GATEWAY_FIRST_PASSWORD" "secret" (include "yunsong.firstSignInSecret" $root) "key" "password" "optional" true) }}
 {{- end }}
+{{ include "yunsong.filesVariables" $root }}
 {{- end }}
 {{- if has "channel-adapter" $here }}
-{{ include "yunsong.secretVariable" (dict "name" "YUNSONG_CHANNEL_ADAPTER_ENCRYPTION_KEY" "secret" (include "yunsong.keysSecret" $root) "key" "encryption-key") }}
-{{ include "yunsong.secretVariable" (dict "name" "YUNSONG_CHANNEL_ADAPTER_PREVIOUS_ENCRYPTION_KEYS" "secret" (include "yunsong.keysSecret" $root) "key" "previous-encryption-keys" "optional" true) }}
+{{ include "yunsong.encryptionVariables" $root }}
 {{- end }}
 {{- range $name, $value := $values.settings }}
 - name: YUNSONG_{{ $name }}

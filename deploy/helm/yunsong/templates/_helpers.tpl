@@ -34,8 +34,17 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- if $own -}}
 {{ $own }}
 {{- else -}}
-{{ $image.registry }}{{ $image.repository }}-{{ .component }}:{{ default .root.Chart.AppVersion $image.tag }}
+{{ default $image.registry .root.Values.global.imageRegistry }}{{ $image.repository }}-{{ .component }}:{{ default .root.Chart.AppVersion $image.tag }}
 {{- end -}}
+{{- end -}}
+
+{{- define "yunsong.pullSecrets" -}}
+{{- with concat .Values.image.pullSecrets .Values.global.imagePullSecrets | uniq }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
 {{- end -}}
 
 {{/* The six services and their ports, which are those of the services' own defaults. */}}
@@ -63,20 +72,28 @@ qa: [gateway]
 [gateway, channel-adapter, bot, standalone]
 {{- end -}}
 
-{{/* The components that run in this topology, with their values: defaults, then their own. */}}
+{{/* The components that run in this topology, with their values: defaults, then their own. While a backup is restored none has pods. */}}
 {{- define "yunsong.components" -}}
 {{- $found := dict -}}
 {{- range $name, $own := .Values.components -}}
 {{- if eq (eq $name "standalone") (eq $.Values.topology "compact") -}}
-{{- $_ := set $found $name (mergeOverwrite (deepCopy $.Values.defaults) (deepCopy $own)) -}}
+{{- $component := mergeOverwrite (deepCopy $.Values.defaults) (deepCopy $own) -}}
+{{- if $.Values.restore.from -}}
+{{- $_ := set $component "replicas" 0 -}}
+{{- $_ := set $component.autoscaling "enabled" false -}}
+{{- end -}}
+{{- $_ := set $found $name $component -}}
 {{- end -}}
 {{- end -}}
 {{- toYaml $found -}}
 {{- end -}}
 
-{{/* The most pods that a component can have. */}}
+{{/* The most pods that a component can have, and the fewest. */}}
 {{- define "yunsong.maxPods" -}}
 {{- if .autoscaling.enabled -}}{{ .autoscaling.maxReplicas }}{{- else -}}{{ .replicas }}{{- end -}}
+{{- end -}}
+{{- define "yunsong.minPods" -}}
+{{- if .autoscaling.enabled -}}{{ .autoscaling.minReplicas }}{{- else -}}{{ .replicas }}{{- end -}}
 {{- end -}}
 
 {{/* The component that is the public door. */}}
@@ -88,8 +105,42 @@ qa: [gateway]
 {{- default (printf "%s-keys" (include "yunsong.fullname" .)) .Values.keys.existingSecret -}}
 {{- end -}}
 
+{{- define "yunsong.firstSignInSecret" -}}
+{{- default (printf "%s-first-sign-in" (include "yunsong.fullname" .)) .Values.firstAdministrator.existingSecret -}}
+{{- end -}}
+
+{{/* The chart's own PostgreSQL and NATS: their Service, their Secret. */}}
+{{- define "yunsong.ownServer" -}}
+{{- printf "%s-%s" (.root.Release.Name | trunc 40 | trimSuffix "-") .server -}}
+{{- end -}}
+
+{{- define "yunsong.databaseSecret" -}}
+{{- if .Values.postgresql.enabled -}}
+{{- default (include "yunsong.ownServer" (dict "root" . "server" "postgresql")) .Values.postgresql.existingSecret -}}
+{{- else -}}
+{{- .Values.database.existingSecret -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "yunsong.natsSecret" -}}
+{{- if .Values.nats.enabled -}}
+{{- default (include "yunsong.ownServer" (dict "root" . "server" "nats")) .Values.nats.existingSecret -}}
+{{- else -}}
+{{- .Values.messaging.existingSecret -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Where files and backups are; empty when in an object store. */}}
 {{- define "yunsong.filesClaim" -}}
+{{- if not .Values.files.url -}}
 {{- default (printf "%s-files" (include "yunsong.fullname" .)) .Values.files.persistence.existingClaim -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "yunsong.backupClaim" -}}
+{{- if not .Values.backup.url -}}
+{{- default (printf "%s-backup" (include "yunsong.fullname" .)) .Values.backup.persistence.existingClaim -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "yunsong.publicHost" -}}
@@ -111,30 +162,4 @@ allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 capabilities:
   drop: [ALL]
-{{- end -}}
-
-{{/* Rules across fields; each says what to do. */}}
-{{- define "yunsong.check" -}}
-{{- if not (regexMatch "^https?://[^/]+/?$" .Values.publicUrl) -}}
-{{- fail "publicUrl must be the address that people use, a scheme and a host, such as https://support.example" -}}
-{{- end -}}
-{{- if not .Values.database.existingSecret -}}
-{{- fail "database.existingSecret must name a secret with the key url: the chart brings no PostgreSQL" -}}
-{{- end -}}
-{{- if not .Values.nats.existingSecret -}}
-{{- fail "nats.existingSecret must name a secret with the key url: the chart brings no NATS" -}}
-{{- end -}}
-{{- $door := get (fromYaml (include "yunsong.components" .)) (include "yunsong.door" .) -}}
-{{- $pods := int (include "yunsong.maxPods" $door) -}}
-{{- if and (not .Values.files.url) (gt $pods 1) (not (eq .Values.files.persistence.accessMode "ReadWriteMany")) -}}
-{{- fail (printf "%d pods of the %s share uploaded files: set files.url to an object store (s3://bucket/prefix), or files.persistence.accessMode to ReadWriteMany, or components.%s.replicas to 1" $pods (include "yunsong.door" .) (include "yunsong.door" .)) -}}
-{{- end -}}
-{{- range $name, $component := fromYaml (include "yunsong.components" .) -}}
-{{- if le (int $component.terminationGracePeriodSeconds) (add 5 (int $component.graceSeconds)) -}}
-{{- fail (printf "components.%s: terminationGracePeriodSeconds must be more than graceSeconds and 5 s for the endpoints to follow" $name) -}}
-{{- end -}}
-{{- if and $component.autoscaling.enabled (gt (int $component.autoscaling.minReplicas) (int $component.autoscaling.maxReplicas)) -}}
-{{- fail (printf "components.%s.autoscaling: minReplicas is above maxReplicas" $name) -}}
-{{- end -}}
-{{- end -}}
 {{- end -}}
