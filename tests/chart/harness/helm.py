@@ -1,0 +1,183 @@
+"""Helm's part: rendering, and the order in which what was rendered becomes true."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.chart.chart import CHART, run
+from tests.chart.harness import fields
+from tests.chart.harness.cluster import Cluster
+from tests.chart.harness.store import Object
+from tests.chart.harness.workloads import Deployment, Job, StatefulSet
+
+_HOOK, _WEIGHT, _POLICY = "helm.sh/hook", "helm.sh/hook-weight", "helm.sh/hook-delete-policy"
+_KEEP = "helm.sh/resource-policy"
+# Helm's order of kinds, as far as they are represented; what is not listed comes last.
+_ORDER = (
+    "Namespace", "NetworkPolicy", "PodDisruptionBudget", "ServiceAccount", "Secret", "ConfigMap",
+    "PersistentVolumeClaim", "Role", "RoleBinding", "Service", "Pod", "Deployment", "HorizontalPodAutoscaler",
+    "StatefulSet", "Job", "CronJob", "Ingress",
+)  # fmt: skip
+
+
+class Release:
+    """One release of the chart in a cluster: `install`, `upgrade`, `test`, as the commands do it with `--wait`."""
+
+    def __init__(self, cluster: Cluster, name: str = "t", chart: Path = CHART) -> None:
+        self.cluster = cluster
+        self.name = name
+        self._chart = chart
+        self._applied: dict[tuple[str, str], Object] = {}
+        self._hooks: list[Object] = []
+
+    async def install(self, values: Mapping[str, Any], *, within_s: float = 300) -> None:
+        """Raises Refused before anything is done, or NotReached for what did not become ready."""
+        await self._release("install", values, within_s)
+
+    async def upgrade(self, values: Mapping[str, Any], *, within_s: float = 600) -> None:
+        """The same for a release that is there."""
+        await self._release("upgrade", values, within_s)
+
+    async def test(self, *, within_s: float = 120) -> str:
+        """`helm test`: what the test pods printed. Raises NotReached when one failed."""
+        hooks = self._of("test")
+        assert hooks, "the chart has no test"
+        return "".join([await self._run_hook(each, within_s) for each in hooks])
+
+    def render(self, values: Mapping[str, Any], *, upgrade: bool = False) -> list[Object]:
+        """The objects that these values give."""
+        path = self.cluster.folder / "values.json"
+        path.write_text(json.dumps(values))
+        arguments = ["template", self.name, str(self._chart), "--namespace", self.cluster.namespace]
+        text = run(*arguments, "--values", str(path), *(["--is-upgrade"] if upgrade else []))
+        return [each for each in yaml.safe_load_all(text) if each]
+
+    async def _release(self, event: str, values: Mapping[str, Any], within_s: float) -> None:
+        objects = self.render(values, upgrade=event == "upgrade")
+        fields.check(objects)
+        self._check_images(objects)
+        self._hooks = [each for each in objects if _HOOK in _annotations(each)]
+        for hook in self._of(f"pre-{event}"):
+            await self._run_hook(hook, within_s)
+        resources = [each for each in objects if _HOOK not in _annotations(each)]
+        self._apply_all(resources)
+        await self._ready(within_s)
+        for hook in self._of(f"post-{event}"):
+            await self._run_hook(hook, within_s)
+
+    def _check_images(self, objects: Iterable[Object]) -> None:
+        """An image that can't be had is a fault of the values, found before anything starts."""
+        for each in objects:
+            for container in _containers(each):
+                self.cluster.images.get(container["image"])
+
+    def _of(self, event: str) -> list[Object]:
+        hooks = [
+            each for each in self._hooks if event in _annotations(each)[_HOOK].replace(" ", "").split(",")
+        ]
+        return sorted(
+            hooks,
+            key=lambda each: (
+                int(_annotations(each).get(_WEIGHT, 0)),
+                _place(each),
+                each["metadata"]["name"],
+            ),
+        )
+
+    async def _run_hook(self, hook: Object, within_s: float) -> str:
+        """Makes it, waits for its end where it has one, and removes it as its policy says."""
+        policy = _annotations(hook).get(_POLICY, "before-hook-creation").replace(" ", "").split(",")
+        kind, name = hook["kind"], hook["metadata"]["name"]
+        if "before-hook-creation" in policy:
+            await self._remove(kind, name)
+        if kind == "Pod":
+            hook = _as_job(hook)
+        self._apply(hook)
+        said = ""
+        if job := self.cluster.jobs.get(name):
+            await job.complete(within_s)
+            said = job.logs()
+        if "hook-succeeded" in policy:
+            await self._remove(kind, name)
+        return said
+
+    def _apply_all(self, objects: list[Object]) -> None:
+        fresh = {(each["kind"], each["metadata"]["name"]): each for each in objects}
+        for each in sorted(objects, key=_place):
+            self._apply(each)
+        for (kind, name), each in self._applied.items():
+            if (kind, name) not in fresh and _annotations(each).get(_KEEP) != "keep":
+                task = asyncio.create_task(self._remove(kind, name))
+                self.cluster.background.add(task)
+                task.add_done_callback(self.cluster.background.discard)
+        self._applied = fresh
+        self.cluster.sync()
+
+    def _apply(self, found: Object) -> None:
+        cluster = self.cluster
+        name = found["metadata"]["name"]
+        cluster.store.put(found)
+        match found["kind"]:
+            case "PersistentVolumeClaim":
+                cluster.claim(name)
+            case ("Deployment" | "StatefulSet") as kind:
+                known = cluster.controllers.get((kind, name))
+                if known is not None:
+                    known.update(found)
+                else:
+                    fresh = (
+                        Deployment(cluster, found) if kind == "Deployment" else StatefulSet(cluster, found)
+                    )
+                    cluster.controllers[kind, name] = fresh
+                    fresh.start()
+            case "Job":
+                if name not in cluster.jobs:
+                    cluster.jobs[name] = Job(cluster, found)
+                    cluster.jobs[name].start()
+
+    async def _remove(self, kind: str, name: str) -> None:
+        cluster = self.cluster
+        cluster.store.remove("Job" if kind == "Pod" else kind, name)
+        if kind in ("Job", "Pod") and (job := cluster.jobs.pop(name, None)):
+            await job.stop()
+        if controller := cluster.controllers.pop((kind, name), None):
+            await controller.stop()
+
+    async def _ready(self, within_s: float) -> None:
+        cluster = self.cluster
+
+        def settled() -> bool:
+            return all(
+                each.done() for each in (*cluster.deployments.values(), *cluster.stateful_sets.values())
+            )
+
+        await cluster.changes.until(settled, within_s=within_s, what=cluster.describe)
+
+
+def _annotations(found: Object) -> dict[str, str]:
+    return found["metadata"].get("annotations") or {}
+
+
+def _place(found: Object) -> int:
+    return _ORDER.index(found["kind"]) if found["kind"] in _ORDER else len(_ORDER)
+
+
+def _containers(found: Object) -> list[Object]:
+    spec = found.get("spec") or {}
+    if found["kind"] == "CronJob":
+        spec = spec["jobTemplate"]["spec"]
+    if found["kind"] != "Pod":
+        spec = (spec.get("template") or {}).get("spec") or {}
+    return [*spec.get("containers", []), *spec.get("initContainers", [])]
+
+
+def _as_job(pod: Object) -> Object:
+    """A hook's pod runs once."""
+    template = {"metadata": {"labels": pod["metadata"].get("labels", {})}, "spec": pod["spec"]}
+    return {**pod, "kind": "Job", "spec": {"backoffLimit": 0, "template": template}}
