@@ -33,7 +33,7 @@ def _run(options: argparse.Namespace) -> int:
 def _migrate(options: argparse.Namespace) -> int:
     from yunsong_standalone.migrate import migrate  # noqa: PLC0415
 
-    versions = asyncio.run(migrate(options.wait))
+    versions = asyncio.run(migrate(options.wait, roles_only=options.roles_only))
     if not options.quiet:
         for name, version in versions.items():
             print(f"{name:<16} schema {version}")
@@ -82,9 +82,13 @@ def _restore(options: argparse.Namespace) -> int:
     return restore_command(chosen, Home.of_environment(), os.environ)
 
 
-def _doctor(_options: argparse.Namespace) -> int:
-    from yunsong_standalone.doctor import doctor  # noqa: PLC0415
+def _doctor(options: argparse.Namespace) -> int:
+    from yunsong_standalone.doctor import doctor, report  # noqa: PLC0415
 
+    if options.url:
+        from yunsong_standalone.door_check import look_at  # noqa: PLC0415
+
+        return report(look_at(options.url))
     return doctor(Home.of_environment(), dict(os.environ))
 
 
@@ -104,6 +108,9 @@ def _parser() -> argparse.ArgumentParser:
     migrate.add_argument("--quiet", action="store_true", help="print nothing when it succeeds")
     migrate.add_argument(
         "--wait", type=float, default=0, metavar="SECONDS", help="wait so long for servers that do not answer"
+    )
+    migrate.add_argument(
+        "--roles-only", action="store_true", help="only make database and roles (YUNSONG_DATABASE_ADMIN_URL)"
     )
     migrate.set_defaults(command=_migrate)
 
@@ -125,6 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_backups(commands)
 
     doctor = commands.add_parser("doctor", help="check this machine and the running product, say what to do")
+    doctor.add_argument("--url", default="", help="look at the product that runs there instead, from outside")
     doctor.set_defaults(command=_doctor)
     return parser
 

@@ -8,7 +8,7 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -36,9 +36,14 @@ class Finding:
 
 def doctor(home: Home, environment: Mapping[str, str]) -> int:
     """Print every finding; 1 when something needs fixing."""
-    findings = [
+    return report(
         finding for look in (_machine, _home, _servers, _product) for finding in look(home, environment)
-    ]
+    )
+
+
+def report(looked_at: Iterable[Finding]) -> int:
+    """Print findings; 1 when one of them needs fixing."""
+    findings = list(looked_at)
     for finding in findings:
         print(f"{'ok ' if not finding.fix else 'FIX'}  {finding.subject}: {finding.state}")
         if finding.fix:

@@ -24,12 +24,12 @@ _ASK_EVERY_S = 1.0
 _NOT_YET = (OSError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError, Unavailable)
 
 
-async def migrate(wait_s: float = 0) -> dict[str, int]:
+async def migrate(wait_s: float = 0, *, roles_only: bool = False) -> dict[str, int]:
     """Migrate each service's schema with that service's own credentials, then declare the streams.
 
     Reads `YUNSONG_<SERVICE>_DATABASE_URL`, else `YUNSONG_DATABASE_URL`, and `YUNSONG_NATS_URL`. With `YUNSONG_DATABASE_ADMIN_URL`, a
-    superuser's, database, roles and schemas are made first. Servers that do not answer yet are waited for, `wait_s` at most. Returns
-    the schema version by service. Safe to run at any time and from several places at once.
+    superuser's, database, roles and schemas are made first, and with `roles_only` nothing else. Servers that do not answer yet are
+    waited for, `wait_s` at most. Returns the schema version by service. Safe to run at any time and from several places at once.
     """
     deadline = time.monotonic() + wait_s
     admin_url = _read("YUNSONG_DATABASE_ADMIN_URL")
@@ -40,7 +40,9 @@ async def migrate(wait_s: float = 0) -> dict[str, int]:
             _required("YUNSONG_DATABASE_URL"),
             {service.name: _required(service.variable("DATABASE_URL")) for service in SERVICES},
         )
-    versions = {}
+    versions: dict[str, int] = {}
+    if roles_only:
+        return versions
     for service in SERVICES:
         versions[service.name] = await run_migrations(
             service.migrations, _url_of(service), service.identifier
