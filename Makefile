@@ -9,13 +9,13 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PACKAGES := proto libs/common libs/plugin-api services/gateway services/channel-adapter services/conversation \
             services/router services/bot services/qa services/standalone
-CODE := proto libs services tests
+CODE := proto libs services tests deploy
 LOCKS := runtime embedded build dev
 
 PAGES := services/gateway
 PAGE_SOURCES := $(shell find $(PAGES)/console $(PAGES)/widget -type f -not -path '*/node_modules/*' 2>/dev/null)
 
-.PHONY: help setup run demo test test-all lint format proto pages types test-pages bench lock clean
+.PHONY: help setup run demo test test-all lint format proto pages types test-pages images sbom bundle bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,17 @@ test-pages: proto pages
 	npm --prefix $(PAGES) run --silent check
 	npm --prefix $(PAGES) run --silent test
 	npm --prefix $(PAGES) run --silent size --workspaces --if-present
+
+images: ## Build all images with docker, podman or buildah, print their sizes and check them (REGISTRY= TAG= PLATFORMS= BASE= NODE=)
+	$(PYTHON) deploy/images/build.py build $(ARGS)
+
+sbom: setup $(PAGES)/node_modules/.stamp ## List what the images contain, as CycloneDX, in build/sbom
+	@mkdir -p build/sbom
+	$(BIN)/cyclonedx-py requirements --output-reproducible --of JSON -o build/sbom/python.cdx.json requirements/runtime.txt
+	npm --prefix $(PAGES) sbom --silent --omit dev --sbom-format cyclonedx > build/sbom/pages.cdx.json
+
+bundle: images sbom ## Pack images, chart and how-to for a cluster without a way out
+	$(PYTHON) deploy/images/build.py bundle $(ARGS)
 
 bench: setup ## Measure the product; a table on the screen and build/bench.json
 	$(BIN)/python -m tests.load.bench $(ARGS)
