@@ -5,6 +5,7 @@ Each step looks for what is there by its name first, so an interrupted start can
 
 from __future__ import annotations
 
+import hmac
 import json
 from contextlib import suppress
 from importlib import resources
@@ -42,6 +43,7 @@ class Shop:
     def __init__(self, door: Operator) -> None:
         self._door = door
         self._queue_ids: dict[str, str] = {}
+        self.page: dict[str, Any] = {}  # what the shop's page needs; known once the inbox is there
 
     async def add_user(self, agent: dict[str, Any]) -> str:
         """One member of staff; returns the password that was made."""
@@ -67,7 +69,7 @@ class Shop:
         await self._queues(shop["queues"])
         await self._agents(shop["agents"])
         await self._reasons(shop["presence_reasons"][shop["business"]["locale"]])
-        await self._inbox(shop["inbox"])
+        await self._inbox(shop["inbox"], shop["customers"])
         await self._desk(shop["quick_replies"], shop["saved_views"])
         await self._scorecard(shop["rules"], shop["scorecard"])
         for name in _KNOWLEDGE:
@@ -146,18 +148,26 @@ class Shop:
             )
             await self._door.queues.SetQueueMembers(request_members, metadata=self._door.metadata)
 
-    async def _inbox(self, described: dict[str, Any]) -> None:
+    async def _inbox(self, described: dict[str, Any], customers: list[dict[str, Any]]) -> None:
+        metadata = self._door.metadata
         known = await self._door.inboxes.ListInboxes(
-            channel_pb2.ListInboxesRequest(page_size=200), metadata=self._door.metadata
+            channel_pb2.ListInboxesRequest(page_size=200), metadata=metadata
         )
-        if any(inbox.name == described["name"] for inbox in known.inboxes):
+        inbox = next((one for one in known.inboxes if one.name == described["name"]), None)
+        if inbox is not None:
+            # Left by an interrupted start, which nobody can have used: its secret was shown then and is gone.
+            rotated = await self._door.inboxes.RotateInboxSecrets(
+                channel_pb2.RotateInboxSecretsRequest(inbox_id=inbox.id), metadata=metadata
+            )
+            self.page = _page(inbox.key, rotated.secrets["identity_secret"], customers)
             return
         fields = {name: value for name, value in described.items() if name != "queue"}
-        inbox = json_format.ParseDict(fields, channel_model.Inbox())
-        inbox.queue_id = self._queue_ids[described["queue"]]
-        await self._door.inboxes.CreateInbox(
-            channel_pb2.CreateInboxRequest(inbox=inbox), metadata=self._door.metadata
+        wanted = json_format.ParseDict(fields, channel_model.Inbox())
+        wanted.queue_id = self._queue_ids[described["queue"]]
+        made = await self._door.inboxes.CreateInbox(
+            channel_pb2.CreateInboxRequest(inbox=wanted), metadata=metadata
         )
+        self.page = _page(made.inbox.key, made.secrets["identity_secret"], customers)
 
     async def _scorecard(self, rules: list[dict[str, Any]], described: dict[str, Any]) -> None:
         metadata = self._door.metadata
@@ -209,3 +219,17 @@ class Shop:
 def _item(item: dict[str, Any], rule_ids: dict[str, str]) -> qa_model.ScorecardItem:
     fields = {name: value for name, value in item.items() if name != "rule"}
     return json_format.ParseDict({**fields, "rule_id": rule_ids[item["rule"]]}, qa_model.ScorecardItem())
+
+
+def _page(inbox_key: str, identity_secret: str, customers: list[dict[str, Any]]) -> dict[str, Any]:
+    """The inbox, and customers who can sign in to the shop: each with the proof that a shop's own server would make."""
+    proved = [
+        {
+            **customer,
+            "user_hash": hmac.new(
+                identity_secret.encode(), customer["user_id"].encode(), "sha256"
+            ).hexdigest(),
+        }
+        for customer in customers
+    ]
+    return {"inbox_key": inbox_key, "customers": proved}

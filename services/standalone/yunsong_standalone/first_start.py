@@ -63,6 +63,7 @@ async def _demo_data(home: Home, door: Operator, sign_ins: dict[str, str]) -> No
             sign_ins[agent["username"]] = await shop.add_user(agent)
             _keep(home, sign_ins)
     await shop.set_up(data)
+    home.write_private(home.demo_shop, json.dumps(shop.page, indent=2, ensure_ascii=False) + "\n")
     print("  The demo shop is loaded: queues, agents, a web inbox, knowledge, a scorecard.", flush=True)
 
 

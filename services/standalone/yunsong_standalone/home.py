@@ -49,6 +49,11 @@ class Home:
         """The API key that `yunsong demo` uses on this machine."""
         return self.folder / "demo-key"
 
+    @property
+    def demo_shop(self) -> Path:
+        """What the demo shop's page needs: its inbox, and customers who can sign in there."""
+        return self.folder / "demo-shop.json"
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Holds the folder for one `yunsong run`. Raises AlreadyRunning; a killed holder's lock is free."""

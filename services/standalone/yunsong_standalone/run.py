@@ -165,6 +165,7 @@ class _Run:
                 "YUNSONG_GATEWAY_HTTP_HOST": self._options.host,
                 "YUNSONG_GATEWAY_PUBLIC_URL": self._url(),
                 "YUNSONG_GATEWAY_FILES_URL": str(self._home.files),
+                "YUNSONG_GATEWAY_DEMO_SHOP": str(self._home.demo_shop),
             },
             "channel-adapter": {
                 "YUNSONG_CHANNEL_ADAPTER_ENCRYPTION_KEY": self._home.secret("encryption_key"),
@@ -212,6 +213,8 @@ class _Run:
         say = self._console.say
         say()
         say(f"  Yunsong is ready:   {self._url()}")
+        if self._home.demo_shop.is_file() and "YUNSONG_GATEWAY_PAGES" in self._environment:
+            say(f"  Demo shop:          {self._url()}/demo")
         say(f"  API description:    {self._url()}/openapi.json")
         with contextlib.suppress(FileNotFoundError):
             first = json.loads(self._home.first_sign_in.read_text("utf-8"))
