@@ -90,7 +90,8 @@ path: ""
 {{- $compact := eq .component "standalone" -}}
 {{- $all := fromYaml (include "yunsong.services" $root) -}}
 {{- $here := ternary (keys $all | sortAlpha) (list .component) $compact -}}
-{{- include "yunsong.serverVariables" (dict "name" "DATABASE_URL" "server" (fromYaml (include "yunsong.database" $root)) "services" $here "shared" $compact) | trim }}
+{{- /* One process has one pool, with the role that may do what all may: a service's own URL would become everybody's. */ -}}
+{{- include "yunsong.serverVariables" (dict "name" "DATABASE_URL" "server" (fromYaml (include "yunsong.database" $root)) "services" (ternary list $here $compact) "shared" $compact) | trim }}
 {{ include "yunsong.serverVariables" (dict "name" "NATS_URL" "server" (fromYaml (include "yunsong.messaging" $root)) "services" $here "shared" $compact) | trim }}
 {{ include "yunsong.releaseKeyVariable" $root }}
 - name: YUNSONG_DATABASE_POOL
