@@ -17,7 +17,7 @@ from tests.chart.harness.changes import Changes
 from tests.chart.harness.images import Images
 from tests.chart.harness.ingress import Ingress, routes_of
 from tests.chart.harness.namespaces import MachineCannot, Network, why_not
-from tests.chart.harness.node import Node, ServicePort
+from tests.chart.harness.node import API_ADDRESS, Node, ServicePort
 from tests.chart.harness.pod import Pod
 from tests.chart.harness.policy import Peer, matches
 from tests.chart.harness.resolver import DOMAIN, Resolver
@@ -28,7 +28,7 @@ from tests.chart.harness.workloads import Controller, Job
 # Endpoints reach the node's rules, the names and the ingress with some delay, which a chart must live with.
 _ENDPOINTS_FOLLOW_S = 0.5
 _DNS_SERVICE, _DNS_POD = "10.96.0.10", "10.244.0.2"
-_API_SERVICE, _API_POD = "10.96.0.1", "10.244.0.3"
+_API_POD = "10.244.0.3"
 _INGRESS_POD = "10.244.0.4"
 _SYSTEM = "kube-system"
 _INGRESS_NAMESPACE = "ingress-nginx"
@@ -165,10 +165,10 @@ class Cluster:
         self.pods = [pod for pod in self.pods if not pod.gone or pod.phase == "Failed"]
         peers = [*self._system, *(pod.peer for pod in self.pods if not pod.gone)]
         names = {name: [address] for name, address in self._outside.items()}
-        names[f"kubernetes.default.svc.{DOMAIN}"] = [_API_SERVICE]
+        names[f"kubernetes.default.svc.{DOMAIN}"] = [API_ADDRESS]
         self._endpoints = {}
         ports = [ServicePort(_DNS_SERVICE, 53, protocol, ((_DNS_POD, 53),)) for protocol in ("TCP", "UDP")]
-        ports.append(ServicePort(_API_SERVICE, 443, "TCP", ((_API_POD, 6443),)))
+        ports.append(ServicePort(API_ADDRESS, 443, "TCP", ((_API_POD, 6443),)))
         for service in self.store.of("Service"):
             ports += self._serve(service, names)
         self._names = names
@@ -253,7 +253,7 @@ class Cluster:
         self._dns_stream = await asyncio.start_server(resolver.serve_stream, sock=dns.listener(_DNS_POD, 53))
         # The API server is no pod: policies reach it by address alone.
         self._api = ApiServer(
-            self.store, self.namespace, Path(tempfile.mkdtemp(dir=self.folder)), _API_SERVICE
+            self.store, self.namespace, Path(tempfile.mkdtemp(dir=self.folder)), API_ADDRESS
         )
         await self._api.start(self._attach(_API_POD, "", "").listener(_API_POD, 6443))
         ingress = self._attach(

@@ -129,6 +129,7 @@ POD_SPEC = {
     "automountServiceAccountToken": OBEYED,
     "enableServiceLinks": OneOf((False,)),
     "terminationGracePeriodSeconds": OBEYED,
+    "activeDeadlineSeconds": OBEYED,
     "hostname": OBEYED,
     "subdomain": OBEYED,
     "securityContext": {

@@ -46,9 +46,8 @@ class Release:
 
     async def test(self, *, within_s: float = 120) -> str:
         """`helm test`: what the test pods printed. Raises NotReached when one failed."""
-        hooks = self._of("test")
-        assert hooks, "the chart has no test"
-        return "".join([await self._run_hook(each, within_s) for each in hooks])
+        assert self._of("test"), "the chart has no test"
+        return await self._run_hooks("test", within_s)
 
     def render(self, values: Mapping[str, Any], *, upgrade: bool = False) -> list[Object]:
         """The objects that these values give."""
@@ -63,13 +62,11 @@ class Release:
         fields.check(objects)
         self._check_images(objects)
         self._hooks = [each for each in objects if _HOOK in _annotations(each)]
-        for hook in self._of(f"pre-{event}"):
-            await self._run_hook(hook, within_s)
+        await self._run_hooks(f"pre-{event}", within_s)
         resources = [each for each in objects if _HOOK not in _annotations(each)]
         self._apply_all(resources)
         await self._ready(within_s)
-        for hook in self._of(f"post-{event}"):
-            await self._run_hook(hook, within_s)
+        await self._run_hooks(f"post-{event}", within_s)
 
     def _check_images(self, objects: Iterable[Object]) -> None:
         """An image that can't be had is a fault of the values, found before anything starts."""
@@ -90,22 +87,24 @@ class Release:
             ),
         )
 
-    async def _run_hook(self, hook: Object, within_s: float) -> str:
-        """Makes it, waits for its end where it has one, and removes it as its policy says."""
-        policy = _annotations(hook).get(_POLICY, "before-hook-creation").replace(" ", "").split(",")
-        kind, name = hook["kind"], hook["metadata"]["name"]
-        if "before-hook-creation" in policy:
-            await self._remove(kind, name)
-        if kind == "Pod":
-            hook = _as_job(hook)
-        self._apply(hook)
-        said = ""
-        if job := self.cluster.jobs.get(name):
-            await job.complete(within_s)
-            said = job.logs()
-        if "hook-succeeded" in policy:
-            await self._remove(kind, name)
-        return said
+    async def _run_hooks(self, event: str, within_s: float) -> str:
+        """One after the other, each to its end where it has one; those that go with success go after the last. What they printed."""
+        hooks = self._of(event)
+        said = []
+        for hook in hooks:
+            kind, name = hook["kind"], hook["metadata"]["name"]
+            if "before-hook-creation" in _policies(hook):
+                await self._remove(kind, name)
+            self._apply(_as_job(hook) if kind == "Pod" else hook)
+            self.cluster.sync()
+            if kind in ("Job", "Pod"):
+                job = self.cluster.jobs[name]
+                await job.complete(within_s)
+                said.append(job.logs())
+        for hook in reversed(hooks):
+            if "hook-succeeded" in _policies(hook):
+                await self._remove(hook["kind"], hook["metadata"]["name"])
+        return "".join(said)
 
     def _apply_all(self, objects: list[Object]) -> None:
         fresh = {(each["kind"], each["metadata"]["name"]): each for each in objects}
@@ -153,15 +152,17 @@ class Release:
         cluster = self.cluster
 
         def settled() -> bool:
-            return all(
-                each.done() for each in (*cluster.deployments.values(), *cluster.stateful_sets.values())
-            )
+            return all(each.done() for each in cluster.controllers.values())
 
         await cluster.changes.until(settled, within_s=within_s, what=cluster.describe)
 
 
 def _annotations(found: Object) -> dict[str, str]:
     return found["metadata"].get("annotations") or {}
+
+
+def _policies(hook: Object) -> list[str]:
+    return _annotations(hook).get(_POLICY, "before-hook-creation").replace(" ", "").split(",")
 
 
 def _place(found: Object) -> int:

@@ -12,6 +12,7 @@ from tests.chart.harness.policy import Peer, filter_rules
 POD_NETWORK = "10.244.0.0/16"
 SERVICE_NETWORK = "10.96.0.0/16"
 GATEWAY = "169.254.1.1"
+API_ADDRESS = "10.96.0.1"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from tests.chart.harness.container import Container, Identity, NotStartable, Sta
 from tests.chart.harness.environment import Missing, command, environment
 from tests.chart.harness.images import Images
 from tests.chart.harness.namespaces import Network
-from tests.chart.harness.node import GATEWAY, Node
+from tests.chart.harness.node import API_ADDRESS, GATEWAY, Node
 from tests.chart.harness.policy import Peer
 from tests.chart.harness.probes import Prober
 from tests.chart.harness.volumes import Volumes
@@ -145,29 +145,35 @@ class Pod:
         return f"  {self.name} {self.phase}, ready: {self.ready}\n{events}\n{logs}"
 
     async def _run(self) -> None:
+        limit = self.spec.get("activeDeadlineSeconds")
         try:
-            await self._prepare()
-            for container in self.init_containers:
-                if not await self._live(
-                    container, again=self.spec.get("restartPolicy") != "Never", init=True
-                ):
-                    self.phase = "Failed"
-                    return
-            self.phase = "Running"
-            self._note("runs")
-            policy = self.spec.get("restartPolicy", "Always")
-            async with asyncio.TaskGroup() as group:
-                lives = [
-                    group.create_task(self._live(each, again=policy != "Never", init=policy != "Always"))
-                    for each in self.containers
-                ]
-            self.phase = "Succeeded" if all(life.result() for life in lives) else "Failed"
+            async with asyncio.timeout(limit):
+                self.phase = await self._lives()
+        except TimeoutError:
+            self.phase = "Failed"
+            self._note(f"was active for longer than {limit} s")
         except Exception as error:  # the harness' own fault must not look like a slow pod
             self.phase = "Failed"
             self._note(f"the harness could not go on: {error!r}")
             raise
         finally:
             await self._leave()
+
+    async def _lives(self) -> str:
+        """The phase that the pod ends in."""
+        await self._prepare()
+        policy = self.spec.get("restartPolicy", "Always")
+        for container in self.init_containers:
+            if not await self._live(container, again=policy != "Never", init=True):
+                return "Failed"
+        self.phase = "Running"
+        self._note("runs")
+        async with asyncio.TaskGroup() as group:
+            lives = [
+                group.create_task(self._live(each, again=policy != "Never", init=policy != "Always"))
+                for each in self.containers
+            ]
+        return "Succeeded" if all(life.result() for life in lives) else "Failed"
 
     async def _leave(self) -> None:
         for container in (*self.init_containers, *self.containers):
@@ -234,7 +240,13 @@ class Pod:
             **{f"metadata.labels['{name}']": value for name, value in self.labels.items()},
             **{f"metadata.annotations['{name}']": value for name, value in self.annotations.items()},
         }
-        variables = environment(spec, image.environment, own, self._around.text_of)
+        # Every pod learns where the API is, whether it may use it or not.
+        known = {
+            **image.environment,
+            "KUBERNETES_SERVICE_HOST": API_ADDRESS,
+            "KUBERNETES_SERVICE_PORT": "443",
+        }
+        variables = environment(spec, known, own, self._around.text_of)
         return Start(
             image,
             command(spec, image.entrypoint, image.command, variables),

@@ -81,9 +81,6 @@ def _build_root(spec: dict[str, Any]) -> Path:
         folder.mkdir()
     lower = ":".join(spec["layers"])
     _mount("overlay", root, "overlay", 0, f"lowerdir={lower},upperdir={upper},workdir={work}")
-    for mount in spec["mounts"]:
-        target = _place(root, mount["target"], folder=Path(mount["source"]).is_dir())
-        _bind(mount["source"], target, read_only=mount["read_only"])
     devices = _place(root, "/dev", folder=True)
     _mount("tmpfs", devices, "tmpfs", _MS_NOSUID, "mode=0755")
     for name in _DEVICES:
@@ -95,6 +92,9 @@ def _build_root(spec: dict[str, Any]) -> Path:
     (devices / "shm").mkdir()
     _mount("tmpfs", devices / "shm", "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=1777,size=64m")
     _mount("proc", _place(root, "/proc", folder=True), "proc", _MS_NOSUID | _MS_NODEV)
+    for mount in spec["mounts"]:
+        target = _place(root, mount["target"], folder=Path(mount["source"]).is_dir())
+        _bind(mount["source"], target, read_only=mount["read_only"])
     return root
 
 
