@@ -114,6 +114,8 @@ class Entries:
         )
         made = _entry(sender, entry.content, "")
         made.external_id = _plain(entry.external_id, "external_id")
+        # The same words of somebody else are another message.
+        made.digest = contents.digest_of(made.digest, sender.identity)
         if (sent_at := time_of(entry, "sent_at")) is not None:
             metadata = Struct()
             metadata.update({"sent_at": sent_at.isoformat()})

@@ -176,7 +176,7 @@ def build(settings: GatewaySettings, registries: Registries) -> Service:
                 gateway_pb2_grpc.add_UserServiceServicer_to_server,
                 UserApi(database, channels, permissions, hasher),
             ),
-            (gateway_pb2_grpc.add_ApiKeyServiceServicer_to_server, ApiKeyApi(database)),
+            (gateway_pb2_grpc.add_ApiKeyServiceServicer_to_server, ApiKeyApi(database, permissions)),
             (
                 gateway_pb2_grpc.add_ContactSessionServiceServicer_to_server,
                 ContactSessionApi(ContactSessions(channels, tokens, Openings(channels, registries.clock))),

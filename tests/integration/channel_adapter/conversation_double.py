@@ -154,6 +154,10 @@ class ConversationDouble(
             )
         key = (entry.inbox_id, entry.external_id)
         duplicate = key in self.inbound
+        if duplicate and self.inbound[key].content != entry.content:
+            return internal_pb2.AppendResult(
+                error_reason="EXTERNAL_ID_REUSED", error_message="another message", error_code=6
+            )
         self.inbound[key] = entry
         thread = next((each for each in self.threads.values() if each.inbox_id == entry.inbox_id), None)
         thread = thread or self.begin(entry.inbox_id, identity=entry.identity)

@@ -13,6 +13,7 @@ from tests.support.polling import eventually
 from yunsong.channel.v1 import channel_pb2, model_pb2
 from yunsong.conversation.v1 import message_pb2
 from yunsong_common.errors import (
+    AlreadyExists,
     FailedPrecondition,
     InvalidArgument,
     NotFound,
@@ -49,6 +50,8 @@ async def test_a_message_comes_in_once(adapters: Field, adapter: Replica) -> Non
     again = await post(adapter, inbox.id, "m-1")
     assert not first.duplicate
     assert again.duplicate
+    with pytest.raises(AlreadyExists, match="EXTERNAL_ID_REUSED"):
+        await post(adapter, inbox.id, "m-1", content=text("another"))
     entry = adapters.conversation.inbound[inbox.id, "m-1"]
     assert (entry.identity, entry.verified) == ("user:u-1", True)
 
@@ -151,6 +154,10 @@ async def test_a_webhook_is_read_by_its_channel_and_answered_as_it_says(
     ]
     answer = await adapter.inbound.HandleWebhook(webhook(inbox, json.dumps(items).encode()))
     assert (answer.status, answer.body) == (200, b"hi")
+    assert adapters.conversation.inbound[inbox.id, "s-1"].content.text.text == "hello"
+    # What comes in another form under the same id is there already: the channel must not send it for ever.
+    items[0]["text"] = "hello!"
+    assert (await adapter.inbound.HandleWebhook(webhook(inbox, json.dumps(items).encode()))).status == 200
     assert adapters.conversation.inbound[inbox.id, "s-1"].content.text.text == "hello"
 
 

@@ -239,6 +239,17 @@ async def test_outside_messages_find_or_make_contact_and_conversation(service: R
     conversation = await service.get(results[0].conversation_id)
     assert conversation.state == model_pb2.CONVERSATION_STATE_QUEUED
     assert (conversation.contact_name, conversation.channel, conversation.epoch) == ("微信用户", "api", 1)
+    [other_words, other_person, first] = await post(
+        entry("openid-1", "m1", "你好!", verified=True),
+        entry("openid-2", "m1", "你好", verified=True),
+        entry("openid-1", "m1", "你好", verified=True),
+    )
+    assert [other_words.error_reason, other_person.error_reason] == ["EXTERNAL_ID_REUSED"] * 2
+    assert (first.duplicate, first.message_id) == (True, results[0].message_id)
+    [one, other] = await post(
+        entry("openid-4", "n1", "一", verified=True), entry("openid-4", "n1", "二", verified=True)
+    )
+    assert (one.error_reason, other.error_reason) == ("", "EXTERNAL_ID_REUSED")
     again = await asyncio.gather(*(post(entry("openid-3", "same", "同时", verified=True)) for _ in range(6)))
     assert len({r[0].message_id for r in again}) == 1
     assert sum(not r[0].duplicate for r in again) == 1

@@ -174,6 +174,10 @@ async def test_api_keys_have_scopes_and_end(door: Door) -> None:
     past = {"name": "late", "permissions": ["user.read"], "expires_at": "2020-01-01T00:00:00Z"}
     refused = await door.http.post("/api/v1/api_keys", json=past, headers=admin)
     assert refused.json()["code"] == "EXPIRY_PAST"
+    odd = {"name": "odd", "permissions": ["user.read", "user.raed", "quick_reply.write"]}
+    refused = await door.http.post("/api/v1/api_keys", json=odd, headers=admin)
+    assert (refused.status_code, refused.json()["code"]) == (400, "PERMISSION_UNKNOWN")
+    assert [one["field"] for one in refused.json()["violations"]] == ["api_key.permissions[1]"]
     listed = (await door.http.get("/api/v1/api_keys", headers=admin)).json()["api_keys"]
     assert made.json()["key"] not in str(listed)
     assert made.json()["key"].startswith(listed[0]["prefix"])

@@ -217,6 +217,21 @@ async def test_errors_of_a_service_come_through(door: Door) -> None:
     assert answer.json()["detail"] == "There is no such conversation."
 
 
+async def test_head_is_get_without_the_body(door: Door) -> None:
+    admin = await door.staff()
+    got = await door.http.get("/api/v1/roles", headers=admin)
+    asked = await door.http.head("/api/v1/roles", headers=admin)
+    assert (asked.status_code, asked.content) == (200, b"")
+    for name in ("content-length", "content-type", "cache-control"):
+        assert asked.headers[name] == got.headers[name]
+    assert (await door.http.head("/api/v1/roles")).status_code == 401
+    assert (await door.http.head(f"/api/v1/users/{new_id()}", headers=admin)).status_code == 404
+    refused = await door.http.head("/api/v1/me:change_password", headers=admin)
+    assert refused.status_code == 405
+    refused = await door.http.put("/api/v1/roles", headers=admin)
+    assert refused.headers["allow"] == "GET, HEAD"
+
+
 async def test_wrong_requests(door: Door) -> None:
     staff = await door.staff()
     get, post = door.http.get, door.http.post

@@ -206,6 +206,10 @@ async def test_an_agents_feed_and_lease(door: Door) -> None:
         assert (ack["topic"], ack["rev"]) == ("feed", 1)
         door.router.tell(user["id"], "after")
         assert await revs(socket, 2) == [1, 2]
+        foreign = await socket.ask(type="subscribe", topic="feed", id=new_id())
+        assert (foreign["type"], foreign["error"]["code"]) == ("error", "FEED_OF_ANOTHER")
+        own = await socket.ask(type="subscribe", topic="feed", id=user["id"], after_rev=2)
+        assert own["type"] == "ack"
         signed_out = await door.http.post("/api/v1/sessions:sign_out", json={}, headers=headers)
         assert signed_out.status_code == 200
         await eventually(lambda: {user["id"]: 0} in door.router.leases, what="the end without grace")

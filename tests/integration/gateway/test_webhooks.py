@@ -98,6 +98,9 @@ async def test_an_event_goes_out_signed_and_a_dead_one_again(door: Door, receive
 
     await eventually(switched_off, what="the end that 410 asks for")
     assert (await statuses())[0]["status"] == "dead"
+    assert (await door.http.delete(f"/api/v1/webhooks/{hook['id']}", headers=admin)).status_code == 200
+    gone = await door.http.get(path, headers=admin)
+    assert (gone.status_code, gone.json()["code"]) == (404, "WEBHOOK_UNKNOWN")
 
 
 async def test_wrong_webhooks_are_refused(door: Door) -> None:

@@ -22,6 +22,7 @@ from yunsong_channel_adapter.vault import Vault
 from yunsong_channel_adapter.wire import timestamp_of
 from yunsong_common.db import Database, Transaction
 from yunsong_common.errors import (
+    AlreadyExists,
     FailedPrecondition,
     InvalidArgument,
     NotFound,
@@ -49,7 +50,7 @@ LOG = logging.getLogger(__name__)
 
 _WEBHOOK_S = 10.0
 # A refusal that repeating the webhook cannot change: the channel must not send it again.
-_FINAL = (InvalidArgument, PermissionDenied, NotFound, FailedPrecondition)
+_FINAL = (AlreadyExists, InvalidArgument, PermissionDenied, NotFound, FailedPrecondition)
 
 
 @dataclass(frozen=True)

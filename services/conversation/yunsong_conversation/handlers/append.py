@@ -134,13 +134,15 @@ class _Batch(Placing):
         return messages.Key(entry.client_id, actor.id, actor.kind, entry.conversation_id)
 
     def _repeat(self, entry: Entry, stored: messages.Stored) -> None:
-        # What a channel sends again may differ in form; its id alone says that it is the same.
-        if entry.client_id and stored.digest != entry.digest:
+        if stored.digest != entry.digest:
+            name, value = (
+                ("external_id", entry.external_id) if entry.external_id else ("client_id", entry.client_id)
+            )
             self.refuse(
                 entry,
                 AlreadyExists(
-                    reason="CLIENT_ID_REUSED",
-                    message=f"the client_id {entry.client_id!r} was used for another message; use a new one",
+                    reason=f"{name.upper()}_REUSED",
+                    message=f"the {name} {value!r} was used for another message; use a new one",
                 ),
             )
             return

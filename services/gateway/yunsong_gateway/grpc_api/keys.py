@@ -11,6 +11,7 @@ from yunsong_common.grpc import current_principal
 from yunsong_gateway.grpc_api.client_facts import origin
 from yunsong_gateway.identity import api_keys
 from yunsong_gateway.identity.contact_sessions import ContactSessions
+from yunsong_gateway.identity.roles import Permissions
 from yunsong_gateway.times import moment, stamp
 
 
@@ -30,8 +31,9 @@ def _key_message(key: api_keys.ApiKey) -> model_pb2.ApiKey:
 class ApiKeyApi(gateway_pb2_grpc.ApiKeyServiceServicer):
     """See gateway.proto."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, permissions: Permissions) -> None:
         self._database = database
+        self._permissions = permissions
 
     async def ListApiKeys(
         self, request: gateway_pb2.ListApiKeysRequest, context: Any
@@ -52,6 +54,7 @@ class ApiKeyApi(gateway_pb2_grpc.ApiKeyServiceServicer):
                 name=wanted.name,
                 permissions=wanted.permissions,
                 granter=principal.permissions,
+                known=self._permissions.operations(),
                 created_by=principal.actor_id if is_staff else "",
                 expires_at=moment(wanted.expires_at) if wanted.HasField("expires_at") else None,
                 rate_per_minute=wanted.rate_per_minute,

@@ -46,19 +46,32 @@ async def create(
     name: str,
     permissions: Collection[str],
     granter: Collection[str],
+    known: Collection[str],
     created_by: str,
     expires_at: dt.datetime | None = None,
     rate_per_minute: int = 0,
 ) -> tuple[ApiKey, str]:
     """Makes a key: (its description, the key itself).
 
-    Raises PermissionDenied / PERMISSION_ABOVE_OWN, InvalidArgument / EXPIRY_PAST.
+    Raises InvalidArgument / PERMISSION_UNKNOWN or EXPIRY_PAST, PermissionDenied / PERMISSION_ABOVE_OWN.
     """
     if expires_at is not None and expires_at <= await tx.now():
         raise InvalidArgument(
             reason="EXPIRY_PAST",
             message="The key would have ended before its first use.",
             violations=[Violation("api_key.expires_at", "is in the past", "EXPIRY_PAST")],
+        )
+    # What the caller holds exists, also while the service that names it is away.
+    unknown = set(permissions) - set(known) - set(granter)
+    if unknown:
+        raise InvalidArgument(
+            reason="PERMISSION_UNKNOWN",
+            message=f"There is no permission {', '.join(sorted(unknown)[:5])}; see /api/v1/permissions.",
+            violations=[
+                Violation(f"api_key.permissions[{index}]", "is no permission", "PERMISSION_UNKNOWN")
+                for index, name in enumerate(permissions)
+                if name in unknown
+            ],
         )
     missing = set(permissions) - set(granter)
     if missing:

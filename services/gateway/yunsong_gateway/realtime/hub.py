@@ -330,6 +330,8 @@ def topic_key(connection: Connection, topic: str, entity_id: str) -> TopicKey:
             reason="TOPIC_REFUSED", message="A contact can subscribe to its conversations alone."
         )
     if topic == "feed":
+        if entity_id not in ("", connection.principal.actor_id):
+            raise PermissionDenied(reason="FEED_OF_ANOTHER", message="A feed belongs to its agent alone.")
         return "feed", connection.principal.actor_id
     if topic == "queue":
         return "queue", entity_id or "*"

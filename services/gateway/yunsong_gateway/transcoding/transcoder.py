@@ -77,8 +77,9 @@ class Transcoder:
         self._max_body = max_body
 
     def find(self, request: Request) -> dict[str, Binding]:
-        """HTTP method -> operation at the request's path."""
-        return self._catalogue.routes.table.find(request.raw_path[1:].split("/"))
+        """HTTP method -> operation at the request's path. Who may GET may HEAD (RFC 9110, 9.3.2)."""
+        found = self._catalogue.routes.table.find(request.raw_path[1:].split("/"))
+        return {"HEAD": found["GET"], **found} if "GET" in found else found
 
     async def handle(self, request: Request, principal: principal_pb2.Principal, trace_id: str) -> Response:
         """Answers a request; errors of the callee and of the request are raised."""

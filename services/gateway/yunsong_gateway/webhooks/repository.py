@@ -120,7 +120,9 @@ async def delete(tx: Transaction, webhook_id: str) -> None:
 
 
 async def page(tx: Transaction, webhook_id: str, *, before: str | None, size: int) -> list[WebhookDelivery]:
-    """Deliveries of a webhook, newest first."""
+    """Deliveries of a webhook, newest first. Raises NotFound / WEBHOOK_UNKNOWN."""
+    if await tx.raw.fetchval("SELECT 1 FROM webhooks WHERE id = $1", UUID(webhook_id)) is None:
+        raise unknown(webhook_id)
     rows = await tx.raw.fetch(
         f"SELECT {_DELIVERY} FROM webhook_deliveries WHERE webhook_id = $1 AND ($2::uuid IS NULL OR id < $2) "
         "ORDER BY id DESC LIMIT $3",
