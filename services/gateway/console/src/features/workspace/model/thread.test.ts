@@ -63,7 +63,7 @@ describe('a thread', () => {
 
   it('counts what comes while it shows the middle, and loses nothing on the way back', () => {
     const thread = new Thread()
-    thread.resetAround({ ...page([4, 5], true), head_rev: 20 }, false)
+    thread.reset({ ...page([4, 5], true), head_rev: 20 }, false)
     thread.applyAll([posted({ rev: 21 })])
     expect(revs(thread)).toEqual([4, 5])
     expect(thread.missedCount).toBe(1)

@@ -26,20 +26,19 @@ export class Thread {
     this.held ??= []
   }
 
-  /** Starts anew from the newest page. */
-  reset(page: Stretch): void {
-    this.place([...page.messages])
-    this.hasOlder = page.has_more
-    this.hasNewer = false
-    this.missedCount = 0
-    this.headRev = page.head_rev
+  /** Gives a read up: what was held back counts. */
+  letGo(): void {
     this.release()
   }
 
-  /** Starts anew from the middle of the history. */
-  resetAround(page: Stretch, reachesEnd: boolean): void {
-    this.reset(page)
+  /** Starts anew from the newest page, or from the middle of the history, short of its end. */
+  reset(page: Stretch, reachesEnd = true): void {
+    this.place([...page.messages])
+    this.hasOlder = page.has_more
     this.hasNewer = !reachesEnd
+    this.missedCount = 0
+    this.headRev = page.head_rev
+    this.release()
   }
 
   prepend(page: Stretch): void {

@@ -1,0 +1,85 @@
+/** Files on their way to the server, before they are sent as messages. */
+import { computed, onScopeDispose, shallowReactive } from 'vue'
+import { uploadFile } from '@/api/client'
+import { problemText } from '@/shared/problems'
+import type { ContentInput } from '../model/types'
+
+export interface Attachment {
+  id: number
+  file: File
+  /** Of 0 to 1. */
+  progress: number
+  error: string
+  content: ContentInput | null
+  /** An address within the page, of a picture. */
+  preview: string
+  cancel: AbortController
+}
+
+const KINDS = [['image/', 'image'], ['audio/', 'audio'], ['video/', 'video']] as const
+let nextId = 0
+
+export function useUploads() {
+  const all = shallowReactive<Attachment[]>([])
+  const isBusy = computed(() => all.some((one) => !one.content && !one.error))
+  const isReady = computed(() => all.length > 0 && all.every((one) => one.content))
+
+  function add(files: Iterable<File>): void {
+    for (const file of files) {
+      const preview = file.type.startsWith('image/') ? URL.createObjectURL(file) : ''
+      const one = shallowReactive<Attachment>({ id: ++nextId, file, progress: 0, error: '', content: null, preview, cancel: new AbortController() })
+      all.push(one)
+      void start(one)
+    }
+  }
+
+  async function start(one: Attachment): Promise<void> {
+    one.error = ''
+    one.progress = 0
+    one.cancel = new AbortController()
+    try {
+      const [stored, size] = await Promise.all([
+        uploadFile(one.file, { onProgress: (share) => (one.progress = share), signal: one.cancel.signal }),
+        pixels(one.preview),
+      ])
+      const kind = KINDS.find(([prefix]) => stored.media_type.startsWith(prefix))?.[1] ?? 'file'
+      one.content = { [kind]: { file_id: stored.id, name: stored.name, media_type: stored.media_type, size: stored.size, ...size } }
+    } catch (error) {
+      if (one.cancel.signal.aborted) return
+      one.error = problemText(error)
+    }
+  }
+
+  function remove(one: Attachment): void {
+    one.cancel.abort()
+    if (one.preview) URL.revokeObjectURL(one.preview)
+    const at = all.indexOf(one)
+    if (at >= 0) all.splice(at, 1)
+  }
+
+  /** The messages to send; the list is empty afterwards. */
+  function taken(): ContentInput[] {
+    const contents = all.flatMap((one) => (one.content ? [one.content] : []))
+    clear()
+    return contents
+  }
+
+  function clear(): void {
+    for (const one of [...all]) remove(one)
+  }
+
+  onScopeDispose(clear)
+  return { all, isBusy, isReady, add, retry: start, remove, taken, clear }
+}
+
+async function pixels(url: string): Promise<{ width?: number; height?: number }> {
+  if (!url) return {}
+  const image = new Image()
+  image.src = url
+  try {
+    await image.decode()
+    return { width: image.naturalWidth, height: image.naturalHeight }
+  } catch {
+    return {}
+  }
+}
