@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from google.protobuf import json_format, struct_pb2
@@ -27,6 +29,7 @@ _AUTHORS: dict[int, Any] = {
 }
 _BUILTIN_KINDS = ("phrase", "required_phrase", "response_time", "csat")
 _LISTS = frozenset({"phrases", "patterns"})
+_NO_NAMES: Mapping[str, str] = MappingProxyType({})
 
 
 def at(time: Timestamp) -> dt.datetime:
@@ -244,8 +247,8 @@ def hit_to(hit: RuleHit, *, item_title: str = "", points: int = 0, fatal: bool =
     )
 
 
-def inspection_to(inspection: Inspection) -> qa.Inspection:
-    """An inspection for the contract."""
+def inspection_to(inspection: Inspection, names: Mapping[str, str] = _NO_NAMES) -> qa.Inspection:
+    """An inspection for the contract; `names` are those of queues and agents by id."""
     return qa.Inspection(
         id=inspection.id,
         conversation_id=inspection.conversation_id,
@@ -253,7 +256,9 @@ def inspection_to(inspection: Inspection) -> qa.Inspection:
         scorecard_name=inspection.scorecard_name,
         scorecard_version=inspection.scorecard_version,
         agent_id=inspection.agent_id or "",
+        agent_name=names.get(inspection.agent_id or "", ""),
         queue_id=inspection.queue_id or "",
+        queue_name=names.get(inspection.queue_id or "", ""),
         score=inspection.score,
         passed=inspection.passed,
         fatal=inspection.fatal,
@@ -276,13 +281,15 @@ def inspection_to(inspection: Inspection) -> qa.Inspection:
     )
 
 
-def alert_to(alert: Alert) -> qa.Alert:
-    """An alert for the contract."""
+def alert_to(alert: Alert, names: Mapping[str, str] = _NO_NAMES) -> qa.Alert:
+    """An alert for the contract; `names` are those of queues and agents by id."""
     proto = qa.Alert(
         id=alert.id,
         conversation_id=alert.conversation_id,
         agent_id=alert.agent_id or "",
+        agent_name=names.get(alert.agent_id or "", ""),
         queue_id=alert.queue_id or "",
+        queue_name=names.get(alert.queue_id or "", ""),
         hit=hit_to(alert.hit),
         created_at=_timestamp(alert.created_at),
         acknowledged_by=alert.acknowledged_by or "",

@@ -18,6 +18,7 @@ from yunsong_common.ids import new_id
 from yunsong_plugin_api import Hit, InspectedConversation, InspectedMessage
 from yunsong_qa.domain.rules import BUILTIN
 from yunsong_qa.handlers.recording import erase
+from yunsong_qa.repository import facts
 
 
 def phrase(*phrases: str, within_first: int = 0) -> model_pb2.PhraseRule:
@@ -255,6 +256,11 @@ async def test_a_fatal_item_and_what_was_taken_back(qa_service: Qa, thread: Thre
         qa_pb2.ListInspectionsRequest(agent_id=AGENT, fatal_only=True), None
     )
     assert inspection in list(answer.inspections)
+    assert (inspection.agent_name, inspection.queue_name) == ("", "")
+    async with qa_service.database.transaction() as tx:
+        await facts.set_names(tx.raw, "agent", {AGENT: ("agent 1", 1)})
+    (inspection,) = await inspections_of(qa_service, thread)
+    assert inspection.agent_name == "agent 1"
     for narrow in (
         {"queue_id": new_id()},
         {"created_after": inspection.created_at.ToDatetime() + dt.timedelta(seconds=1)},

@@ -177,6 +177,16 @@ async def erase(conn: asyncpg.Connection, conversation_ids: Sequence[str]) -> No
     )
 
 
+async def names_of(conn: asyncpg.Connection, ids: Iterable[str | None]) -> dict[str, str]:
+    """The last known names of queues, agents and inboxes by id; those never heard of are left out."""
+    wanted = sorted({one for one in ids if one})
+    rows = await conn.fetch(
+        "SELECT id, name FROM names WHERE kind IN ('agent', 'inbox', 'queue') AND id = ANY($1::uuid[])",
+        wanted,
+    )
+    return {str(row["id"]): row["name"] for row in rows}
+
+
 async def set_names(conn: asyncpg.Connection, kind: str, names: dict[str, tuple[str, int]]) -> None:
     """What queues, agents or inboxes are called from now on; an older event never wins over a newer one."""
     ids = sorted(names)
