@@ -433,6 +433,8 @@ export interface components {
             acknowledged_by: string;
             /** Format: date-time */
             acknowledged_at: string | null;
+            agent_name: string;
+            queue_name: string;
         };
         Hit: {
             rule_id: string;

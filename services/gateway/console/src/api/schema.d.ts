@@ -1157,7 +1157,7 @@ export interface paths {
         };
         /**
          * Gets a stored file's description with a signed address
-         * @description Gets a stored file's description with a signed address.
+         * @description Gets a stored file's description with a signed address. Who uploaded a file may read it, and who may see a message that holds it.
          */
         get: operations["GetFile"];
         put?: never;
@@ -1251,7 +1251,7 @@ export interface paths {
         put?: never;
         /**
          * Takes a message in from a business's own app or server on an `api` inbox
-         * @description Takes a message in from a business's own app or server on an `api` inbox. Idempotent by external_id.
+         * @description Takes a message in from a business's own app or server on an `api` inbox. Idempotent by external_id: the same message again answers as the first; another one is ALREADY_EXISTS / EXTERNAL_ID_REUSED.
          */
         post: operations["PostMessage"];
         delete?: never;
@@ -2689,6 +2689,10 @@ export interface components {
              * @description When it was seen to or closed.
              */
             acknowledged_at: string | null;
+            /** @description The agent's name, also of one who has left; empty in events. */
+            agent_name: string;
+            /** @description The queue's name, also of one that is gone; empty in events. */
+            queue_name: string;
         };
         /**
          * @description What the bot does with a question.
@@ -3749,13 +3753,13 @@ export interface components {
         };
         /** @description A stored file. */
         FileContent: {
-            /** @description The id that the upload returned. A contact can name its own files and the staff's. Errors: NOT_FOUND / FILE_UNKNOWN. */
+            /** @description The id that the upload returned; whoever may read a file may send it on. Errors: NOT_FOUND / FILE_UNKNOWN. */
             file_id: string;
-            /** @description The file's name as the sender had it. */
+            /** @description The file's name; what is sent gives way to what the upload stored. */
             name: string;
-            /** @description The media type that the upload found. */
+            /** @description The media type that the upload found; what is sent gives way to it. */
             media_type: string;
-            /** @description Bytes. */
+            /** @description Bytes; what is sent gives way to what the upload counted. */
             size: number;
             /** @description Seconds, for sound and film. */
             duration_s: number;
@@ -3768,14 +3772,14 @@ export interface components {
         FileContentInput: {
             /**
              * Format: uuid
-             * @description The id that the upload returned. A contact can name its own files and the staff's. Errors: NOT_FOUND / FILE_UNKNOWN.
+             * @description The id that the upload returned; whoever may read a file may send it on. Errors: NOT_FOUND / FILE_UNKNOWN.
              */
             file_id: string;
-            /** @description The file's name as the sender had it. */
+            /** @description The file's name; what is sent gives way to what the upload stored. */
             name?: string;
-            /** @description The media type that the upload found. */
+            /** @description The media type that the upload found; what is sent gives way to it. */
             media_type?: string;
-            /** @description Bytes. */
+            /** @description Bytes; what is sent gives way to what the upload counted. */
             size?: number;
             /** @description Seconds, for sound and film. */
             duration_s?: number;
@@ -4013,6 +4017,10 @@ export interface components {
             created_at: string | null;
             /** @description Raised when it is computed again, as after a late rating. */
             revision: number;
+            /** @description The agent's name, also of one who has left; empty in events. */
+            agent_name: string;
+            /** @description The queue's name, also of one that is gone; empty in events. */
+            queue_name: string;
         };
         /** @description The result for one item of a scorecard. */
         ItemResult: {
@@ -9862,6 +9870,14 @@ export interface operations {
                 agent_id?: string | "";
                 /** @description Only those with a fatal item that failed. */
                 fatal_only?: boolean;
+                /** @description Only of this queue. */
+                queue_id?: string | "";
+                /** @description Only those that did not pass. */
+                failed_only?: boolean;
+                /** @description Only inspected at or after. */
+                created_after?: string;
+                /** @description Only inspected before. */
+                created_before?: string;
             };
             header?: never;
             path?: never;
@@ -10765,7 +10781,7 @@ export interface operations {
                     title?: string;
                     /** @description The text; unchanged when unset. */
                     text?: string;
-                    /** @description For everyone; unchanged when unset. */
+                    /** @description For everyone; unchanged when unset. Whoever takes a shared one back has it as their own. */
                     shared?: boolean;
                 };
             };
@@ -11207,7 +11223,7 @@ export interface operations {
                     name?: string;
                     /** @description What it shows; unchanged when unset. */
                     filter?: components["schemas"]["ConversationFilterInput"];
-                    /** @description For everyone; unchanged when unset. */
+                    /** @description For everyone; unchanged when unset. Whoever takes a shared one back has it as their own. */
                     shared?: boolean;
                     /** @description Its place in the list; unchanged when unset. */
                     position?: number;

@@ -33,12 +33,14 @@ export interface OutboxOptions {
 const PREFIX = 'yunsong.outbox.'
 /** Another tab's message that is older than this has lost its tab. */
 const ORPHAN_AFTER_MS = 15_000
-const MAX_WAIT_MS = 15_000
+const MAX_WAIT_MS = 5_000
 const FIRST_WAIT_MS = 500
 
 export class Outbox {
   private readonly entries = shallowReactive(new Map<string, OutboxEntry>())
   private readonly busy = new Set<string>()
+  /** Messages that the storage had no room for: they live in memory alone. */
+  private readonly unstored = new Set<string>()
   private readonly storage: Storage
   private owner = ''
   private last = 0
@@ -59,7 +61,7 @@ export class Outbox {
   /** Begins for a person; what an earlier visit left is sent. */
   start(userId: string): void {
     this.owner = userId
-    this.adopt(0)
+    this.adopt(-Infinity)
   }
 
   /** Forgets the list, not the stored messages: they go out when the same person comes back. */
@@ -130,7 +132,7 @@ export class Outbox {
 
   /** Sends once; gives the problem when it must be tried again. */
   private async attempt(entry: OutboxEntry): Promise<ApiProblem | null> {
-    if (!this.storage.getItem(this.key(entry))) {
+    if (!this.unstored.has(entry.clientId) && !this.storage.getItem(this.key(entry))) {
       // Another tab has sent it or given it up meanwhile.
       this.entries.delete(entry.clientId)
       return null
@@ -172,9 +174,10 @@ export class Outbox {
     const { clientId, message, createdAt, problem } = entry
     try {
       this.storage.setItem(this.key(entry), JSON.stringify({ clientId, message, createdAt, problem }))
+      this.unstored.delete(clientId)
     } catch {
-      // The storage is full: the message still goes out from memory, but would not survive a reload.
-      this.storage.removeItem(this.key(entry))
+      // The storage is full: the message still goes out, but would not survive a reload.
+      this.unstored.add(clientId)
     }
   }
 

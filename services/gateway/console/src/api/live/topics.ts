@@ -45,6 +45,7 @@ interface Follower {
   cursor: Cursor<Revised> | null
   filling: boolean
   wantsFill: boolean
+  needsSnapshot: boolean
   gone: boolean
 }
 
@@ -60,10 +61,18 @@ class Topic {
     readonly id: string,
   ) {}
 
-  /** Where the furthest listener stands; undefined = from now on. */
+  /** Where the listener that is furthest behind stands; undefined = from now on. */
   get after(): number | undefined {
-    const revs = [...this.followers].flatMap(({ cursor }) => (cursor ? [cursor.rev] : []))
+    const { revs } = this
     return revs.length ? Math.min(...revs) : undefined
+  }
+
+  get newest(): number {
+    return Math.max(0, ...this.revs)
+  }
+
+  private get revs(): number[] {
+    return [...this.followers].flatMap(({ cursor }) => (cursor ? [cursor.rev] : []))
   }
 }
 
@@ -77,8 +86,10 @@ export class Topics {
     const key = `${kind} ${id}`
     const topic = this.topics.get(key) ?? new Topic(kind, id)
     this.topics.set(key, topic)
-    const follower: Follower = { listener, cursor: null, filling: false, wantsFill: false, gone: false }
-    if (after !== undefined) follower.cursor = this.cursor(topic, follower, after)
+    const follower: Follower = { listener, cursor: null, filling: false, wantsFill: false, needsSnapshot: false, gone: false }
+    // "From now on" of a topic that is followed already begins where it stands.
+    const begin = after ?? (topic.subscribed ? topic.newest : undefined)
+    if (begin !== undefined) follower.cursor = this.cursor(topic, follower, begin)
     topic.followers.add(follower)
     if (!topic.subscribed) this.subscribe(topic)
     else if (kind === 'conversation' || kind === 'feed') void this.fill(topic, follower)
@@ -109,7 +120,7 @@ export class Topics {
     if (!topic) return
     if (frame.type === 'live') for (const { listener } of [...topic.followers]) listener.onLive?.(frame)
     if (frame.type === 'event') for (const follower of [...topic.followers]) this.deliver(topic, follower, frame)
-    if (frame.type === 'resync') for (const follower of [...topic.followers]) void this.snapshot(topic, follower, frame.rev)
+    if (frame.type === 'resync') for (const follower of [...topic.followers]) this.snapshot(topic, follower, frame.rev)
     if (frame.type === 'unsubscribed') this.gone(topic, frame.code)
   }
 
@@ -144,7 +155,7 @@ export class Topics {
     const head = ack.rev ?? 0
     for (const follower of topic.followers) {
       if (!follower.cursor) follower.cursor = this.cursor(topic, follower, head)
-      else if (ack.snapshot_required) void this.snapshot(topic, follower, head)
+      else if (ack.snapshot_required) this.snapshot(topic, follower, head)
       // One that came while the others were being subscribed may stand further back than the answer begins.
       else if (follower.cursor.rev < head) this.look(topic, follower, head)
     }
@@ -225,35 +236,37 @@ export class Topics {
   }
 
   private async readOn(topic: Topic, follower: Follower): Promise<void> {
-    const cursor = follower.cursor
+    const { cursor } = follower
     while (cursor && !follower.gone) {
+      if (follower.needsSnapshot) {
+        await this.readSnapshot(topic, follower, cursor)
+        // What was pushed meanwhile has been held; only what is still missing is read.
+        if (!follower.wantsFill) return
+        follower.wantsFill = false
+      }
       const changes = await this.options.read(topic.kind, topic.id, cursor.rev)
       if (follower.gone) return
-      if (changes.snapshotRequired) return await this.readSnapshot(topic, follower, cursor)
-      for (const event of changes.events) cursor.take(event)
-      if (!changes.events.length || cursor.rev >= changes.head) return
-    }
-  }
-
-  private async snapshot(topic: Topic, follower: Follower, head: number): Promise<void> {
-    const { cursor } = follower
-    if (!cursor) return
-    let wait = FIRST_WAIT_MS
-    while (!follower.gone) {
-      try {
-        // What was held before a restored backup is no longer true.
-        if (cursor.rev > head) cursor.forget()
-        return await this.readSnapshot(topic, follower, cursor)
-      } catch {
-        await pause(wait)
-        wait = Math.min(wait * 2, MAX_WAIT_MS)
+      if (changes.snapshotRequired) follower.needsSnapshot = true
+      else {
+        for (const event of changes.events) cursor.take(event)
+        if (!changes.events.length || cursor.rev >= changes.head) return
       }
     }
   }
 
+  private snapshot(topic: Topic, follower: Follower, head: number): void {
+    const { cursor } = follower
+    if (!cursor) return
+    // What was held before a backup was restored is no longer true.
+    if (cursor.rev > head) cursor.forget()
+    follower.needsSnapshot = true
+    void this.fill(topic, follower)
+  }
+
   private async readSnapshot(topic: Topic, follower: Follower, cursor: Cursor<Revised>): Promise<void> {
-    const rev = await follower.listener.onSnapshot?.()
-    if (follower.gone || rev === undefined) return
+    const rev = (await follower.listener.onSnapshot?.()) ?? cursor.rev
+    if (follower.gone) return
+    follower.needsSnapshot = false
     cursor.jump(rev)
     this.options.onProgress?.(topic.kind, topic.id, cursor.rev)
   }
