@@ -27,5 +27,7 @@ def test_every_built_image_is_deployed() -> None:
     assert set(templates) == {f"components.{name}.image" for name in IMAGES}
     rendered = render(overrides={**release["setValues"], **{path: f"built-{path}" for path in templates}})
     for component, template in rendered.pods():
+        if component in ("postgresql", "nats"):
+            continue  # these are the official images
         name = component if component in IMAGES else "standalone"
         assert template["spec"]["containers"][0]["image"] == f"built-components.{name}.image"
