@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { ImportFault, batches, csvRows, readEntries } from './importing'
+import { batches, csvRows, readEntries, type ImportFault } from './importing'
 
 function faultOf(action: () => unknown): string {
   try {

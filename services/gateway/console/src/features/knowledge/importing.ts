@@ -9,8 +9,7 @@ export const BATCH = 1000
 /** Larger files are refused before they are read. */
 export const MAX_BYTES = 20 * 1024 * 1024
 
-const COLUMNS = ['question', 'answer', 'similar_questions', 'category', 'locale', 'enabled', 'external_key'] as const
-type Column = (typeof COLUMNS)[number]
+type Column = 'question' | 'answer' | 'similar_questions' | 'category' | 'locale' | 'enabled' | 'external_key'
 
 /** What is wrong with a file; `code` is a key of the locale files. */
 export class ImportFault extends Error {
