@@ -28,7 +28,8 @@ export function rowsOf(messages: readonly Message[], pending: readonly Pending[]
     }
     if (!lineDrawn && message.rev > (unreadAfter ?? 0) && message.author?.kind === 'contact') {
       lineDrawn = true
-      rows.push({ key: 'unread', kind: 'unread' })
+      // A conversation that is new as a whole needs no line.
+      if (at > 0) rows.push({ key: 'unread', kind: 'unread' })
       before = null
     }
     if (message.content?.system) {

@@ -1,4 +1,5 @@
 /** One's own feed: offers with their time, what was given and taken away, one's presence and load. */
+import { useDebounceFn } from '@vueuse/core'
 import { defineStore } from 'pinia'
 import { computed, ref, shallowRef } from 'vue'
 import { live, type FeedEvent } from '@/api/socket'
@@ -46,12 +47,18 @@ export const useFeed = defineStore('workspace.feed', () => {
     if (data.agent) agent.value = data.agent
     if (item && kind === 'offered') offers.value = [...offers.value.filter((one) => one.id !== item.id), item]
     if (item && kind !== 'offered') drop(item.id)
+    if (kind === 'assigned' || kind === 'unassigned') void weigh()
     if (item && kind === 'assigned') void desk.refresh(item.conversation_id).catch(() => undefined)
     if (kind === 'offered' || kind === 'assigned' || kind === 'unassigned' || kind === 'sla') {
       const news: FeedNews = { kind, item, reason: data.reason }
       for (const listener of listeners) listener(news)
     }
   }
+
+  /** Not every change of the load has an entry of its own; a burst is read once. */
+  const weigh = useDebounceFn(() => {
+    calls.getMyAgent().then((now) => (agent.value = now), () => undefined)
+  }, 400)
 
   function drop(id: string): void {
     if (offers.value.some((one) => one.id === id)) offers.value = offers.value.filter((one) => one.id !== id)
