@@ -15,7 +15,7 @@ LOCKS := runtime embedded build dev
 PAGES := services/gateway
 PAGE_SOURCES := $(shell find $(PAGES)/console $(PAGES)/widget -type f -not -path '*/node_modules/*' 2>/dev/null)
 
-.PHONY: help setup run demo test test-all lint format proto pages types test-pages images sbom bundle bench lock clean
+.PHONY: help setup run demo test test-all lint format proto pages types test-pages plugin images try-images sbom bundle bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,8 +62,14 @@ test-pages: proto pages
 	npm --prefix $(PAGES) run --silent test
 	npm --prefix $(PAGES) run --silent size --workspaces --if-present
 
+plugin: ## Make a plugin's project (KIND=channel|skill|strategy|rule NAME=sms)
+	@$(PYTHON) libs/plugin-api/scaffold/new.py "$(KIND)" "$(NAME)" $(ARGS)
+
 images: ## Build all images with docker, podman or buildah, print their sizes and check them (REGISTRY= TAG= PLATFORMS= BASE= NODE=)
 	$(PYTHON) deploy/images/build.py build $(ARGS)
+
+try-images: setup ## Run the built images as a hardened cluster would and play the main job through them (podman or docker)
+	$(BIN)/python -m tests.images.run $(ARGS)
 
 sbom: setup $(PAGES)/node_modules/.stamp ## List what the images contain, as CycloneDX, in build/sbom
 	@mkdir -p build/sbom
