@@ -39,6 +39,22 @@ function short() {
   };
 }
 
+/**
+ * The private names of classes: nothing outside sees them, so they may be shortened. Names that the API or the page's interface
+ * uses stay, whatever they are called here; those of the browser's own objects are left alone by the minifier.
+ */
+async function ownNames() {
+  const sources = await readdir(join(here, "src"), { recursive: true });
+  const own = new Set();
+  for (const file of sources.filter((one) => one.endsWith(".ts"))) {
+    const code = await readFile(join(here, "src", file), "utf-8");
+    for (const [, name] of code.matchAll(/^\s*private (?:readonly |async |get )*(\w+)/gm)) own.add(name);
+  }
+  const open = `${await readFile(join(here, "src/api/types.ts"), "utf-8")} ${await readFile(join(here, "index.d.ts"), "utf-8")}`;
+  for (const name of open.match(/\w+/g)) own.delete(name);
+  return new RegExp(`^(${[...own].join("|")})$`);
+}
+
 /** One entry as one classic script that leaves nothing behind in the page. */
 async function bundle(entry, define = {}) {
   const result = await build({
@@ -52,10 +68,10 @@ async function bundle(entry, define = {}) {
     oxc: { jsx: { runtime: "classic", pragma: "_h", pragmaFrag: "_F" } },
     build: {
       write: false,
-      target: ["chrome91", "edge91", "firefox90", "safari14.1"],
-      cssTarget: ["chrome111", "edge111", "firefox113", "safari16.4"],
+      target: "es2022",
+      cssTarget: ["chrome123", "edge123", "firefox120", "safari17.5"],
       minify: "terser",
-      terserOptions: { ecma: 2020, compress: { passes: 3 } },
+      terserOptions: { ecma: 2020, compress: { passes: 3 }, mangle: { properties: { regex: await ownNames() } } },
       modulePreload: false,
       lib: { entry: join(here, entry), formats: ["iife"], name: "yunsongBuild", fileName: () => "out.js" },
     },

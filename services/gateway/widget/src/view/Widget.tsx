@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import { useEffect, useReducer, useRef, useState } from "preact/hooks";
 import type { Messenger } from "../state/messenger";
-import { Around } from "./context";
+import { setPlace } from "./context";
 import { Launcher } from "./Launcher";
 import { Lightbox, type Picture } from "./Lightbox";
 import { Panel } from "./Panel";
@@ -19,11 +19,12 @@ export function Widget({ messenger, isPage }: { messenger: Messenger; isPage: bo
     wasOpen.current = messenger.isOpen;
   }, [messenger.isOpen]);
   if (!messenger.inbox && !messenger.fault) return null;
+  setPlace({ messenger, isPage, enlarge });
   return (
-    <Around.Provider value={{ messenger, isPage, enlarge }}>
+    <>
       {(isPage || messenger.isOpen) && <Panel />}
       {!isPage && <Launcher button={bubble} />}
       {picture && <Lightbox picture={picture} close={() => enlarge(null)} />}
-    </Around.Provider>
+    </>
   );
 }

@@ -1,5 +1,3 @@
-import { createContext } from "preact";
-import { useContext } from "preact/hooks";
 import type { Messenger } from "../state/messenger";
 import type { I18n } from "../text/i18n";
 
@@ -11,10 +9,14 @@ export interface Place {
   enlarge(picture: { url: string; name: string }): void;
 }
 
-export const Around = createContext<Place>(null as never);
+let place: Place;
+
+/** There is one widget in a page, so a variable does what a context would, in fewer bytes. Set before each render. */
+export function setPlace(now: Place): void {
+  place = now;
+}
 
 export function useAround(): Place & { i18n: I18n; t: I18n["t"] } {
-  const around = useContext(Around);
-  const i18n = around.messenger.i18n;
-  return { ...around, i18n, t: i18n.t.bind(i18n) };
+  const i18n = place.messenger.i18n;
+  return { ...place, i18n, t: i18n.t.bind(i18n) };
 }
