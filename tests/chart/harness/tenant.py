@@ -1,0 +1,107 @@
+"""A copy of the product in a cluster of the harness, as a test uses it: its door, its first administrator, a key for everything."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from tests.chart.harness.cluster import Cluster
+from tests.chart.harness.helm import Release
+from tests.chart.harness.images import Images
+from tests.load.client import Api
+from tests.support.polling import eventually
+
+_MANY = 10_000_000
+_LIMITS = ("STAFF", "API_KEY", "CONTACT", "ANONYMOUS", "SIGN_INS")
+
+
+class Tenant:
+    """`async with`, then `install`. `values` are the chart's, on top of what every run here needs."""
+
+    def __init__(self, folder: Path, images: Images, topology: str, values: Mapping[str, Any]) -> None:
+        self.cluster = Cluster(folder / "cluster", images)
+        self.release = Release(self.cluster)
+        self.api_key = ""
+        self._topology = topology
+        self._values = values
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.cluster.ingress_port}"
+
+    def values(self, **changes: Any) -> dict[str, Any]:
+        """The release's values with some changed at the top."""
+        usual: dict[str, Any] = {
+            "topology": self._topology,
+            "publicUrl": self.url,
+            "ingress": {"enabled": True},
+            # A machine that runs other tests too needs its memory.
+            "settings": {f"GATEWAY_{name}_PER_MINUTE": _MANY for name in _LIMITS},
+        }
+        if self._topology == "distributed":
+            usual["files"] = {"persistence": {"accessMode": "ReadWriteMany"}}
+            usual["defaults"] = {"replicas": 1}
+        return {**usual, **self._values, **changes}
+
+    async def install(self) -> None:
+        """`helm install --wait`, and the first sign-in."""
+        await self.release.install(self.values())
+        await eventually(self._answers, within_s=15, what="the ingress' way to a pod")
+        await self._make_key()
+
+    async def demo(self) -> str:
+        """`yunsong demo` from outside, as a person runs it; what it printed. Raises AssertionError when it failed."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "yunsong_standalone", "demo", "--url", self.url),
+            env={
+                **os.environ,
+                "YUNSONG_API_KEY": self.api_key,
+                "YUNSONG_HOME": str(self.cluster.folder / "home"),
+            },
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said, _ = await process.communicate()
+        text = said.decode("utf-8", "replace")
+        assert process.returncode == 0, text
+        return text
+
+    async def __aenter__(self) -> Self:
+        await self.cluster.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.cluster.__aexit__(kind, error, trace)
+
+    async def _answers(self) -> bool:
+        async with httpx.AsyncClient(base_url=self.url, timeout=5) as client:
+            return (await client.get("/openapi.json")).status_code == 200
+
+    async def _make_key(self) -> None:
+        """Signs in as the notes of the installation say, and makes a key with all that an administrator may."""
+        [name] = [
+            found["metadata"]["name"]
+            for found in self.cluster.store.of("Secret")
+            if "username" in (found.get("stringData") or {})
+        ]
+        first = self.cluster.text_of("Secret", name)
+        assert first is not None
+        password = secrets.token_urlsafe(18)
+        door = Api(self.url)
+        await door.replace_password(first["username"], first["password"], password)
+        admin = await door.sign_in(first["username"], password)
+        me = await admin.call("GET", "/api/v1/me")
+        key = {"name": "tests", "permissions": me["permissions"], "rate_per_minute": 100_000}
+        self.api_key = str((await admin.call("POST", "/api/v1/api_keys", key))["key"])
+        await admin.close()
+        await door.close()
