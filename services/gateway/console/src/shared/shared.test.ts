@@ -26,7 +26,7 @@ describe('texts', () => {
     const now = new Date(2026, 10, 22, 12, 0, 0)
     const at = (...parts: [number, number, number, number, number]): string => nearText(new Date(...parts), now)
     expect(nearText(now, now)).toBe('now')
-    expect(at(2026, 10, 22, 11, 30)).toBe('30 min')
+    expect(at(2026, 10, 22, 11, 30)).toBe('30 min ago')
     expect(at(2026, 10, 22, 8, 5)).toBe('08:05')
     expect(at(2026, 9, 2, 8, 5)).toBe('10-02 08:05')
     expect(at(2025, 9, 2, 8, 5)).toBe('2025-10-02')

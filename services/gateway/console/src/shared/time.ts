@@ -26,12 +26,12 @@ export function dateTimeText(time: string | Date | null | undefined): string {
   return time ? dayjs(time).format('YYYY-MM-DD HH:mm') : ''
 }
 
-/** Short and near: "now", "5 min", "09:30" of today, "11-21 09:30" of this year, otherwise with the year. */
+/** Short and near: "now", "5 min ago", "09:30" of today, "11-21 09:30" of this year, otherwise with the year. */
 export function nearText(time: string | Date, now: Date): string {
   const at = dayjs(time)
   const seconds = dayjs(now).diff(at, 'second')
   if (Math.abs(seconds) < 60) return t('shared.now')
-  if (seconds > 0 && seconds < 3600) return t('shared.minutes', { n: Math.floor(seconds / 60) })
+  if (seconds > 0 && seconds < 3600) return t('shared.minutesAgo', { n: Math.floor(seconds / 60) })
   if (at.isSame(now, 'day')) return at.format('HH:mm')
   return at.format(at.isSame(now, 'year') ? 'MM-DD HH:mm' : 'YYYY-MM-DD')
 }
