@@ -83,6 +83,11 @@ path: ""
 {{ include "yunsong.secretVariable" (dict "name" "YUNSONG_RELEASE_KEY" "secret" (include "yunsong.keysSecret" .) "key" "release-key") }}
 {{- end -}}
 
+{{/* A setting's value as it was written: YAML's numbers come as floating-point ones, and ten million would be 1e+07. */}}
+{{- define "yunsong.text" -}}
+{{- if and (kindIs "float64" .) (eq . (floor .)) -}}{{ int64 . }}{{- else -}}{{ . }}{{- end -}}
+{{- end -}}
+
 {{/* The environment of a component: (dict "root" $ "component" "router" "values" {..}). */}}
 {{- define "yunsong.environment" -}}
 {{- $root := .root -}}
@@ -130,12 +135,12 @@ path: ""
 {{- end }}
 {{- range $name, $value := $values.settings }}
 - name: YUNSONG_{{ $name }}
-  value: {{ $value | quote }}
+  value: {{ include "yunsong.text" $value | quote }}
 {{- end }}
 {{- range $service := $here }}
 {{- range $name, $value := (get $values.components $service).settings }}
 - name: {{ include "yunsong.variable" (list $service $name) }}
-  value: {{ $value | quote }}
+  value: {{ include "yunsong.text" $value | quote }}
 {{- end }}
 {{- end }}
 {{- end -}}
