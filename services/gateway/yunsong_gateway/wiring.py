@@ -17,7 +17,6 @@ from yunsong_gateway.app import App, Parts
 from yunsong_gateway.bootstrap import ensure_admin
 from yunsong_gateway.cors import Origins
 from yunsong_gateway.files.http import FileApi
-from yunsong_gateway.files.references import FileReferences
 from yunsong_gateway.files.rights import FileRights
 from yunsong_gateway.files.store import Files, open_store
 from yunsong_gateway.grpc_api.business import BusinessApi
@@ -44,6 +43,7 @@ from yunsong_gateway.realtime.events import CONTRACT
 from yunsong_gateway.realtime.hub import Hub
 from yunsong_gateway.realtime.presence import PresenceLease
 from yunsong_gateway.realtime.wheel import Wheel
+from yunsong_gateway.references import References
 from yunsong_gateway.settings import GatewaySettings
 from yunsong_gateway.subscriptions import agents_of_users, files_of_erased
 from yunsong_gateway.tables import SCHEMA
@@ -99,7 +99,7 @@ def build(settings: GatewaySettings, registries: Registries) -> Service:
     )
 
     rights = FileRights(files, channels)
-    references = FileReferences(rights)
+    references = References(rights, database)
     hub = Hub(bus, channels, telemetry)
     lease = PresenceLease(hub, channels)
     wheel = Wheel(hub, period_s=settings.heartbeat_s)

@@ -30,12 +30,12 @@ from yunsong_common.errors import (
 )
 from yunsong_common.grpc import Channels, Signer
 from yunsong_common.telemetry import Telemetry, current_traceparent
-from yunsong_gateway.files.references import FileReferences
 from yunsong_gateway.realtime import events
 from yunsong_gateway.realtime.appender import Appender, Outcome
 from yunsong_gateway.realtime.connection import Connection
 from yunsong_gateway.realtime.hub import Hub, topic_key
 from yunsong_gateway.realtime.socket import json_frame
+from yunsong_gateway.references import References
 from yunsong_gateway.transcoding.decode import Decoders
 from yunsong_gateway.transcoding.encode import timestamp
 
@@ -81,7 +81,7 @@ class Commands:
         bus: Bus,
         channels: Channels,
         signer: Signer,
-        files: FileReferences,
+        references: References,
         telemetry: Telemetry,
     ) -> None:
         self._hub = hub
@@ -89,7 +89,7 @@ class Commands:
         self._bus = bus
         self._channels = channels
         self._signer = signer
-        self._files = files
+        self._references = references
         self._telemetry = telemetry
         self._decoders = Decoders(events.CONTRACT)
         self._conversations = conversation_pb2_grpc.ConversationServiceStub(channels.conversation)
@@ -116,7 +116,7 @@ class Commands:
         entry = self._decode(internal_pb2.AppendEntry(), frame, allowed)
         if not connection.is_contact and not entry.conversation_id:
             raise _wrong("conversation_id", "REQUIRED", "is required")
-        await self._files.check(connection.principal, entry, self._decoders.rules_of)
+        await self._references.check(connection.principal, entry, self._decoders.rules_of)
         entry.principal = connection.signed(self._signer)
         if self._telemetry.enabled:
             # Sends of many sockets share a call, so each entry carries its own trace.

@@ -22,10 +22,10 @@ from yunsong_common.errors import (
     Violation,
 )
 from yunsong_common.telemetry import current_traceparent
-from yunsong_gateway.files.references import RulesOf
 from yunsong_gateway.grpc_api.client_facts import facts
 from yunsong_gateway.http import Request, Response, UnsupportedMediaType
 from yunsong_gateway.problems import problem
+from yunsong_gateway.references import RulesOf
 from yunsong_gateway.transcoding.binding import HTTP_BODY, Binding
 from yunsong_gateway.transcoding.catalogue import Catalogue
 from yunsong_gateway.transcoding.status import error_from
@@ -49,14 +49,15 @@ Audited = Callable[
 ]
 
 
-CheckFiles = Callable[[principal_pb2.Principal, Message, RulesOf], Awaitable[None]]
+CheckReferences = Callable[[principal_pb2.Principal, Message, RulesOf], Awaitable[None]]
 
 
 class Transcoder:
     """REST to gRPC over what the catalogue has learned.
 
     `sign` makes the metadata of a call. `audited` runs a call that belongs in the audit
-    log and writes it there. `check_files` refuses a message that names a file that is not the caller's to pass on.
+    log and writes it there. `check_references` refuses a message that names a file that is not the caller's
+    to pass on, or a user who is not there.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Transcoder:
         catalogue: Catalogue,
         sign: Sign,
         audited: Audited,
-        check_files: CheckFiles,
+        check_references: CheckReferences,
         *,
         timeout_s: float,
         max_body: int,
@@ -72,7 +73,7 @@ class Transcoder:
         self._catalogue = catalogue
         self._sign = sign
         self._audited = audited
-        self._check_files = check_files
+        self._check_references = check_references
         self._timeout_s = timeout_s
         self._max_body = max_body
 
@@ -107,7 +108,7 @@ class Transcoder:
             return response
         check_access(binding.access, principal)
         message = await self._message(binding, request)
-        await self._check_files(principal, message, binding.decoders.rules_of)
+        await self._check_references(principal, message, binding.decoders.rules_of)
         answer = await self._call(binding, message, request, principal)
         return _response(binding, answer)
 
