@@ -39,22 +39,6 @@ function short() {
   };
 }
 
-/**
- * The private names of classes: nothing outside sees them, so they may be shortened. Names that the API or the page's interface
- * uses stay, whatever they are called here; those of the browser's own objects are left alone by the minifier.
- */
-async function ownNames() {
-  const sources = await readdir(join(here, "src"), { recursive: true });
-  const own = new Set();
-  for (const file of sources.filter((one) => one.endsWith(".ts"))) {
-    const code = await readFile(join(here, "src", file), "utf-8");
-    for (const [, name] of code.matchAll(/^\s*private (?:readonly |async |get )*(\w+)/gm)) own.add(name);
-  }
-  const open = `${await readFile(join(here, "src/api/types.ts"), "utf-8")} ${await readFile(join(here, "index.d.ts"), "utf-8")}`;
-  for (const name of open.match(/\w+/g)) own.delete(name);
-  return new RegExp(`^(${[...own].join("|")})$`);
-}
-
 /** One entry as one classic script that leaves nothing behind in the page. */
 async function bundle(entry, define = {}) {
   const result = await build({
@@ -71,7 +55,7 @@ async function bundle(entry, define = {}) {
       target: "es2022",
       cssTarget: ["chrome123", "edge123", "firefox120", "safari17.5"],
       minify: "terser",
-      terserOptions: { ecma: 2020, compress: { passes: 3 }, mangle: { properties: { regex: await ownNames() } } },
+      terserOptions: { ecma: 2020, compress: { passes: 3 } },
       modulePreload: false,
       lib: { entry: join(here, entry), formats: ["iife"], name: "yunsongBuild", fileName: () => "out.js" },
     },

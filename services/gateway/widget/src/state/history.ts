@@ -18,21 +18,21 @@ const PAGE = 50;
 /** The visitor's conversations, oldest first, read backwards page by page. */
 export class History {
   threads: Thread[] = [];
-  private token = "";
-  private begun = false;
-  private reading: Promise<void> | null = null;
+  #token = "";
+  #begun = false;
+  #reading: Promise<void> | null = null;
 
   constructor(private readonly rest: Rest) {}
 
   /** Nothing older is left. */
   get isComplete(): boolean {
-    return this.begun && !this.token && !this.threads[0]?.hasMore;
+    return this.#begun && !this.#token && !this.threads[0]?.hasMore;
   }
 
   clear(): void {
     this.threads = [];
-    this.token = "";
-    this.begun = false;
+    this.#token = "";
+    this.#begun = false;
   }
 
   find(id: string): Thread | undefined {
@@ -62,32 +62,32 @@ export class History {
 
   /** Reads the page before what is there; at first the newest. Rejects with a Problem. */
   older(): Promise<void> {
-    this.reading ??= this.read().finally(() => (this.reading = null));
-    return this.reading;
+    this.#reading ??= this.#read().finally(() => (this.#reading = null));
+    return this.#reading;
   }
 
-  private async read(): Promise<void> {
+  async #read(): Promise<void> {
     const oldest = this.threads[0];
     if (oldest?.hasMore) {
-      const page = await this.page(oldest.conversation.id, oldest.messages[0]?.public_rev ?? 0);
+      const page = await this.#page(oldest.conversation.id, oldest.messages[0]?.public_rev ?? 0);
       oldest.upsert(page.messages);
       oldest.hasMore = page.has_more;
-    } else if (!this.begun || this.token) {
-      const list = await this.list(this.token);
+    } else if (!this.#begun || this.#token) {
+      const list = await this.#list(this.#token);
       const found = list.conversations[0];
       if (found && !this.find(found.id)) {
         const thread = new Thread(found);
         await this.snapshot(thread, found);
         if (!this.find(found.id)) this.threads = [thread, ...this.threads];
       }
-      this.token = list.next_page_token;
-      this.begun = true;
+      this.#token = list.next_page_token;
+      this.#begun = true;
     }
   }
 
   /** Looks for a conversation that began elsewhere while this page was not connected. */
   async newest(): Promise<void> {
-    const found = (await this.list("")).conversations[0];
+    const found = (await this.#list("")).conversations[0];
     if (!found || this.find(found.id)) return;
     const thread = new Thread(found);
     await this.snapshot(thread, found);
@@ -99,7 +99,7 @@ export class History {
     const id = thread.conversation.id;
     const [conversation, page] = await Promise.all([
       known ?? this.rest.get<Conversation>(`/contact/conversations/${id}`),
-      this.page(id, 0),
+      this.#page(id, 0),
     ]);
     thread.conversation = conversation;
     thread.messages = [];
@@ -109,12 +109,12 @@ export class History {
     thread.skipTo(Math.min(conversation.public_rev, page.head_public_rev));
   }
 
-  private page(id: string, before: number): Promise<Page> {
+  #page(id: string, before: number): Promise<Page> {
     const from = before ? `&before_public_rev=${before}` : "";
     return this.rest.get<Page>(`/contact/conversations/${id}/messages?page_size=${PAGE}${from}`);
   }
 
-  private list(token: string): Promise<Conversations> {
+  #list(token: string): Promise<Conversations> {
     const page = token ? `&page_token=${encodeURIComponent(token)}` : "";
     return this.rest.get<Conversations>(`/contact/conversations?page_size=1${page}`);
   }

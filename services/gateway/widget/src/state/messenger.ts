@@ -34,7 +34,7 @@ export class Messenger {
   readonly uploads: Uploads;
   readonly history: History;
   readonly outbox: Outbox;
-  private readonly socket: Socket;
+  readonly #socket: Socket;
   inbox: Inbox | null = null;
   fault: Fault = "";
   isOpen = false;
@@ -50,17 +50,17 @@ export class Messenger {
   goesOn = false;
   profile: Profile | null = null;
   attributes: Record<string, unknown> = {};
-  private contact = "";
-  private sent = new Map<string, Pending>();
-  private loading: Promise<void> | null = null;
-  private flushing = false;
-  private heals = new Map<string, number>();
-  private typingTimer = 0;
-  private toldTypingAt = 0;
-  private readThrough = 0;
-  private changes: (() => void)[] = [];
-  private due = false;
-  private wasUp = false;
+  #contact = "";
+  #sent = new Map<string, Pending>();
+  #loading: Promise<void> | null = null;
+  #flushing = false;
+  #heals = new Map<string, number>();
+  #typingTimer = 0;
+  #toldTypingAt = 0;
+  #readThrough = 0;
+  #changes: (() => void)[] = [];
+  #due = false;
+  #wasUp = false;
 
   constructor(
     base: string,
@@ -77,8 +77,8 @@ export class Messenger {
       this.rest,
       this.storage,
       key,
-      () => ({ locale: this.i18n.locale, attributes: this.about() }),
-      (session) => this.takeSession(session),
+      () => ({ locale: this.i18n.locale, attributes: this.#about() }),
+      (session) => this.#takeSession(session),
     );
     this.uploads = new Uploads(
       this.rest,
@@ -86,13 +86,13 @@ export class Messenger {
       (content) => this.send(content),
       () => this.changed(),
     );
-    this.socket = new Socket(base, {
+    this.#socket = new Socket(base, {
       token: (refused) => this.visitor.token(refused),
-      up: () => void this.onUp(),
+      up: () => void this.#onUp(),
       down: () => this.changed(),
-      frame: (frame) => this.take(frame),
+      frame: (frame) => this.#take(frame),
     });
-    this.storage.watch((name) => this.onOtherTab(name));
+    this.storage.watch((name) => this.#onOtherTab(name));
     document.addEventListener("visibilitychange", () => this.markRead());
     addEventListener("online", () => !this.inbox && void this.start());
     addEventListener("offline", () => this.changed());
@@ -118,7 +118,7 @@ export class Messenger {
   }
 
   get isUp(): boolean {
-    return this.socket.isUp;
+    return this.#socket.isUp;
   }
 
   get unread(): number {
@@ -133,13 +133,13 @@ export class Messenger {
   get pending(): Pending[] {
     const waiting = this.outbox.all();
     const known = new Set(waiting.map((one) => one.client_id));
-    const sent = [...this.sent.values()].filter((one) => !known.has(one.client_id));
+    const sent = [...this.#sent.values()].filter((one) => !known.has(one.client_id));
     const shown = new Set(this.thread?.messages.map((one) => one.client_id));
     return [...sent, ...waiting].filter((one) => !shown.has(one.client_id));
   }
 
   isSent(one: Pending): boolean {
-    return this.sent.has(one.client_id);
+    return this.#sent.has(one.client_id);
   }
 
   /** Questions that are still to be answered before the first message. */
@@ -149,15 +149,15 @@ export class Messenger {
   }
 
   onChange(listener: () => void): void {
-    this.changes.push(listener);
+    this.#changes.push(listener);
   }
 
   changed(): void {
-    if (this.due) return;
-    this.due = true;
+    if (this.#due) return;
+    this.#due = true;
     queueMicrotask(() => {
-      this.due = false;
-      for (const listener of this.changes) listener();
+      this.#due = false;
+      for (const listener of this.#changes) listener();
     });
   }
 
@@ -170,12 +170,12 @@ export class Messenger {
         const session = await this.visitor.session();
         if (session.open_conversation) await this.load();
       } else {
-        this.takeInbox(await this.rest.get<Inbox>(`/contact/inboxes/${encodeURIComponent(this.key)}`));
+        this.#takeInbox(await this.rest.get<Inbox>(`/contact/inboxes/${encodeURIComponent(this.key)}`));
       }
       this.emit("ready", null);
       if (this.storage.get("open")) this.show(true);
     } catch (error) {
-      this.fail(error);
+      this.#fail(error);
       if (!this.fault) setTimeout(() => void this.start(), 5000 + Math.random() * 5000);
     }
   }
@@ -193,25 +193,25 @@ export class Messenger {
   /** Reads the newest conversation and stays connected. Rejects never; `loadFailed` and `fault` say what went wrong. */
   load(): Promise<void> {
     if (this.isLoaded) return Promise.resolve();
-    this.loading ??= this.loadNow().finally(() => (this.loading = null));
-    return this.loading;
+    this.#loading ??= this.#loadNow().finally(() => (this.#loading = null));
+    return this.#loading;
   }
 
-  private async loadNow(): Promise<void> {
+  async #loadNow(): Promise<void> {
     this.loadFailed = false;
     try {
       if (!this.rest.token || !this.inbox) await this.visitor.session();
-      this.contact = this.visitor.contactId;
+      this.#contact = this.visitor.contactId;
       await this.history.older();
       if (this.settings.pre_chat?.length) this.profile = await this.rest.get<Profile>("/contact/profile");
       this.isLoaded = true;
-      this.socket.connect();
+      this.#socket.connect();
     } catch (error) {
-      this.fail(error);
+      this.#fail(error);
       this.loadFailed = !this.fault;
     }
     this.changed();
-    this.told();
+    this.#told();
   }
 
   async identify(identity: Identity & Record<string, unknown>): Promise<void> {
@@ -221,22 +221,22 @@ export class Messenger {
     try {
       const session = await this.visitor.identify({ user_id, user_hash, user_token, name });
       if (!session) {
-        await this.tell(name, attributes);
+        await this.#tell(name, attributes);
       } else if (session.contact_id !== before || this.isLoaded) {
-        this.begin();
+        this.#begin();
         if (this.isOpen || session.open_conversation) await this.load();
       }
     } catch (error) {
-      this.fail(error);
+      this.#fail(error);
     }
   }
 
   async setAttributes(attributes: Record<string, unknown>): Promise<void> {
     Object.assign(this.attributes, attributes);
-    if (this.rest.token) await this.tell(undefined, attributes).catch((error) => this.fail(error));
+    if (this.rest.token) await this.#tell(undefined, attributes).catch((error) => this.#fail(error));
   }
 
-  private async tell(name: string | undefined, attributes: Record<string, unknown>): Promise<void> {
+  async #tell(name: string | undefined, attributes: Record<string, unknown>): Promise<void> {
     const body = { ...(name ? { name } : {}), ...(Object.keys(attributes).length ? { attributes } : {}) };
     if (Object.keys(body).length) await this.rest.call("PATCH", "/contact/profile", body);
   }
@@ -246,51 +246,51 @@ export class Messenger {
     this.outbox.clear();
     for (const name of ["draft", "asked", "rang"]) this.storage.remove(name);
     this.attributes = {};
-    this.begin();
+    this.#begin();
     if (this.isOpen) void this.load();
   }
 
   /** Starts anew for another contact. */
-  private begin(): void {
-    this.socket.close();
+  #begin(): void {
+    this.#socket.close();
     this.history.clear();
-    this.sent.clear();
-    this.isLoaded = this.wasUp = this.goesOn = false;
+    this.#sent.clear();
+    this.isLoaded = this.#wasUp = this.goesOn = false;
     this.place = this.typist = this.profile = null;
     this.fault = "";
-    this.readThrough = 0;
+    this.#readThrough = 0;
     this.changed();
   }
 
-  private about(): Record<string, unknown> {
+  #about(): Record<string, unknown> {
     return { page_url: location.href.split("#")[0]!.slice(0, 500), page_title: document.title.slice(0, 200), ...this.attributes };
   }
 
-  private takeInbox(inbox: Inbox): void {
+  #takeInbox(inbox: Inbox): void {
     this.inbox = inbox;
     this.i18n.fallBackTo(inbox.widget?.default_locale ?? "");
     this.changed();
   }
 
-  private takeSession(session: Session): void {
-    this.takeInbox(session.inbox);
+  #takeSession(session: Session): void {
+    this.#takeInbox(session.inbox);
     this.isStaffed = session.open ?? true;
     this.nextOpenAt = session.next_open_at ?? null;
     this.fault = "";
   }
 
-  private fail(error: unknown): void {
+  #fail(error: unknown): void {
     const code = error instanceof Problem ? error.code : "INTERNAL";
     this.fault = FAULTS[code] ?? "";
     this.emit("error", { code, message: String((error as Error).message) });
     this.changed();
   }
 
-  private onOtherTab(name: string): void {
+  #onOtherTab(name: string): void {
     if (name === "session") {
       this.visitor.read();
-      if (this.isLoaded && this.contact !== this.visitor.contactId) {
-        this.begin();
+      if (this.isLoaded && this.#contact !== this.visitor.contactId) {
+        this.#begin();
         if (this.visitor.isKnown) void this.load();
       }
     } else if (name === "open") {
@@ -308,13 +308,13 @@ export class Messenger {
     this.goesOn = false;
     this.emit("send", content);
     this.changed();
-    void this.load().then(() => this.flush());
+    void this.load().then(() => this.#flush());
   }
 
   retry(one: Pending): void {
     this.outbox.put({ ...one, error: undefined });
     this.changed();
-    void this.flush();
+    void this.#flush();
   }
 
   discard(one: Pending): void {
@@ -323,25 +323,25 @@ export class Messenger {
   }
 
   /** Sends what waits, in order. One tab at a time where the browser has locks; elsewhere the client_id keeps it single. */
-  private async flush(): Promise<void> {
-    if (this.flushing || !this.socket.isUp) return;
-    this.flushing = true;
+  async #flush(): Promise<void> {
+    if (this.#flushing || !this.#socket.isUp) return;
+    this.#flushing = true;
     try {
-      const all = () => this.sendAll();
+      const all = () => this.#sendAll();
       await (navigator.locks ? navigator.locks.request(`yunsong.${this.key}.out`, all) : all());
     } finally {
-      this.flushing = false;
+      this.#flushing = false;
     }
-    if (this.socket.isUp && this.outbox.next()) void this.flush();
+    if (this.#socket.isUp && this.outbox.next()) void this.#flush();
   }
 
-  private async sendAll(): Promise<void> {
-    for (let one = this.outbox.next(); one && this.socket.isUp; one = this.outbox.next()) {
+  async #sendAll(): Promise<void> {
+    for (let one = this.outbox.next(); one && this.#socket.isUp; one = this.outbox.next()) {
       try {
-        const ack = await this.socket.ask("send", { client_id: one.client_id, content: one.content });
-        this.sent.set(one.client_id, one);
+        const ack = await this.#socket.ask("send", { client_id: one.client_id, content: one.content });
+        this.#sent.set(one.client_id, one);
         this.outbox.remove(one);
-        this.follow(ack.conversation_id!, ack.rev ?? 0);
+        this.#follow(ack.conversation_id!, ack.rev ?? 0);
       } catch (error) {
         const problem = error as Problem;
         if (problem.code === "OFFLINE") return; // `onUp` goes on
@@ -349,7 +349,7 @@ export class Messenger {
           await new Promise((resolve) => setTimeout(resolve, Math.max(problem.retryAfterS, 0.5) * 1000));
         } else {
           this.outbox.put({ ...one, error: problem.code });
-          if (FAULTS[problem.code]) this.fail(problem);
+          if (FAULTS[problem.code]) this.#fail(problem);
         }
       }
       this.changed();
@@ -359,12 +359,12 @@ export class Messenger {
   setTyping(active: boolean): void {
     const conversation = this.conversation;
     const now = Date.now();
-    if (conversation?.state !== "active" || (active ? now - this.toldTypingAt < TYPING_TOLD_MS : !this.toldTypingAt)) return;
-    this.toldTypingAt = active ? now : 0;
-    this.socket.ask("typing", { conversation_id: conversation.id, active }).catch(() => null);
+    if (conversation?.state !== "active" || (active ? now - this.#toldTypingAt < TYPING_TOLD_MS : !this.#toldTypingAt)) return;
+    this.#toldTypingAt = active ? now : 0;
+    this.#socket.ask("typing", { conversation_id: conversation.id, active }).catch(() => null);
   }
 
-  private async act(path: string, body: object = {}): Promise<void> {
+  async #act(path: string, body: object = {}): Promise<void> {
     const thread = this.thread;
     if (!thread) return;
     const after = await this.rest.post<Conversation>(`/contact/conversations/${thread.conversation.id}:${path}`, body);
@@ -376,15 +376,15 @@ export class Messenger {
   /** Asks for a person; before the first word, with a word. */
   async requestAgent(): Promise<void> {
     if (!this.thread?.isOpen) this.send({ text: { text: this.i18n.t("ask_person_message") } });
-    else await this.act("request_agent");
+    else await this.#act("request_agent");
   }
 
   end(): Promise<void> {
-    return this.act("end");
+    return this.#act("end");
   }
 
   async rate(score: number, comment: string): Promise<void> {
-    await this.act("rate", { score, comment });
+    await this.#act("rate", { score, comment });
   }
 
   async answerFirst(answers: Record<string, string>): Promise<void> {
@@ -407,9 +407,9 @@ export class Messenger {
 
   markRead(): void {
     const thread = this.thread;
-    if (!thread || !this.isOpen || document.hidden || !thread.unread || this.readThrough >= thread.rev) return;
-    const through_rev = (this.readThrough = thread.rev);
-    this.socket.ask("read", { conversation_id: thread.conversation.id, through_rev }).catch(() => (this.readThrough = 0));
+    if (!thread || !this.isOpen || document.hidden || !thread.unread || this.#readThrough >= thread.rev) return;
+    const through_rev = (this.#readThrough = thread.rev);
+    this.#socket.ask("read", { conversation_id: thread.conversation.id, through_rev }).catch(() => (this.#readThrough = 0));
   }
 
   async loadOlder(): Promise<void> {
@@ -419,20 +419,20 @@ export class Messenger {
 
   // -- what comes
 
-  private async onUp(): Promise<void> {
+  async #onUp(): Promise<void> {
     this.changed();
-    if (this.wasUp) await this.history.newest().catch(() => null); // one may have begun elsewhere meanwhile
-    this.wasUp = true;
-    this.readThrough = 0;
-    if (this.thread) await this.subscribe(this.thread);
-    void this.flush();
+    if (this.#wasUp) await this.history.newest().catch(() => null); // one may have begun elsewhere meanwhile
+    this.#wasUp = true;
+    this.#readThrough = 0;
+    if (this.thread) await this.#subscribe(this.thread);
+    void this.#flush();
     this.markRead();
   }
 
-  private async subscribe(thread: Thread): Promise<void> {
+  async #subscribe(thread: Thread): Promise<void> {
     const id = thread.conversation.id;
     try {
-      const ack = await this.socket.ask("subscribe", { topic: "conversation", id, after_rev: thread.rev });
+      const ack = await this.#socket.ask("subscribe", { topic: "conversation", id, after_rev: thread.rev });
       if (ack.snapshot_required) await this.history.snapshot(thread);
     } catch {
       // The next connection, or the next heartbeat, tries again.
@@ -441,50 +441,50 @@ export class Messenger {
   }
 
   /** The thread of a conversation; one that is new here begins empty and is filled by its events. */
-  private follow(id: string, rev: number): Thread {
+  #follow(id: string, rev: number): Thread {
     const known = this.history.find(id);
     const thread = known ?? this.history.begin(id);
     if (!known) {
       this.storage.set("open.thread", id);
       this.place = null;
     }
-    if (thread.rev < rev) this.healSoon(thread, rev);
+    if (thread.rev < rev) this.#healSoon(thread, rev);
     return thread;
   }
 
-  private healSoon(thread: Thread, head: number): void {
+  #healSoon(thread: Thread, head: number): void {
     const id = thread.conversation.id;
-    if (this.heals.has(id)) return;
+    if (this.#heals.has(id)) return;
     const timer = setTimeout(() => {
-      this.heals.delete(id);
-      if (this.socket.isUp && thread.rev < head) void this.subscribe(thread);
+      this.#heals.delete(id);
+      if (this.#socket.isUp && thread.rev < head) void this.#subscribe(thread);
     }, 1200);
-    this.heals.set(id, timer as unknown as number);
+    this.#heals.set(id, timer as unknown as number);
   }
 
-  private take(frame: Frame): void {
+  #take(frame: Frame): void {
     const id = frame.id ?? "";
     const data = frame.data as never;
     if (frame.type === "event") {
-      const thread = this.follow(id, 0);
+      const thread = this.#follow(id, 0);
       const before = thread.rev;
-      if (!thread.take(frame.rev!, frame.event!, data)) this.healSoon(thread, frame.rev!);
-      if (frame.event === "message_posted" && thread.rev > before) this.onMessage(data);
+      if (!thread.take(frame.rev!, frame.event!, data)) this.#healSoon(thread, frame.rev!);
+      if (frame.event === "message_posted" && thread.rev > before) this.#onMessage(data);
       if (thread.conversation.state !== "queued") this.place = null;
     } else if (frame.type === "subscribed") {
-      this.follow(id, frame.rev ?? 0);
-      if (frame.snapshot_required) void this.history.snapshot(this.follow(id, 0)).then(() => this.changed());
+      this.#follow(id, frame.rev ?? 0);
+      if (frame.snapshot_required) void this.history.snapshot(this.#follow(id, 0)).then(() => this.changed());
     } else if (frame.type === "resync") {
-      void this.history.snapshot(this.follow(id, 0)).then(() => this.changed());
+      void this.history.snapshot(this.#follow(id, 0)).then(() => this.changed());
     } else if (frame.type === "heartbeat") {
       const head = frame.heads?.[this.conversation?.id ?? ""] ?? 0;
-      if (this.thread && head > this.thread.rev) this.healSoon(this.thread, head);
+      if (this.thread && head > this.thread.rev) this.#healSoon(this.thread, head);
     } else if (frame.type === "unsubscribed") {
       this.history.clear();
       this.isLoaded = false;
       void this.load();
     } else if (frame.event === "typing" && id === this.conversation?.id) {
-      this.onTyping(data);
+      this.#onTyping(data);
     } else if (frame.event === "queue_position" && id === this.conversation?.id) {
       this.place = (data as Place).position ? data : null;
     }
@@ -492,23 +492,23 @@ export class Messenger {
     this.changed();
   }
 
-  private onMessage(message: Message): void {
-    this.sent.delete(message.client_id);
+  #onMessage(message: Message): void {
+    this.#sent.delete(message.client_id);
     if (!isIncoming(message)) return;
     this.typist = null;
     this.emit("message", { id: message.id, author: message.author_kind, name: message.author_name, content: message.content });
-    this.told();
+    this.#told();
   }
 
-  private told(): void {
+  #told(): void {
     this.emit("unread", this.unread);
   }
 
-  private onTyping({ active, actor }: { active: boolean; actor: { kind: string; name: string } }): void {
+  #onTyping({ active, actor }: { active: boolean; actor: { kind: string; name: string } }): void {
     if (actor.kind === "contact") return;
     this.typist = active ? actor.name : null;
-    clearTimeout(this.typingTimer);
-    this.typingTimer = setTimeout(() => {
+    clearTimeout(this.#typingTimer);
+    this.#typingTimer = setTimeout(() => {
       this.typist = null;
       this.changed();
     }, TYPING_SHOWN_MS) as unknown as number;

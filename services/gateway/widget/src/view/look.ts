@@ -6,18 +6,18 @@ const DARK = matchMedia("(prefers-color-scheme: dark)");
 
 /** Colours, corner and language, as the inbox and the page want them. */
 export class Look {
-  private messenger: Messenger | null = null;
+  #messenger: Messenger | null = null;
 
   constructor(
     private readonly host: HTMLElement,
     private readonly root: HTMLElement,
     private readonly options: BootOptions,
   ) {
-    DARK.addEventListener("change", () => this.messenger && this.follow(this.messenger));
+    DARK.addEventListener("change", () => this.#messenger && this.follow(this.#messenger));
   }
 
   follow(messenger: Messenger): void {
-    this.messenger = messenger;
+    this.#messenger = messenger;
     const { settings, i18n } = messenger;
     const theme = this.options.theme ?? settings.theme;
     const isDark = theme === "dark" || (theme !== "light" && DARK.matches);

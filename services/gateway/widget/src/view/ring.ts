@@ -4,7 +4,7 @@ const NOTES = [660, 880];
 
 /** Two short notes for a new message that nobody is looking at, once over all tabs. */
 export class Ring {
-  private context: AudioContext | null = null;
+  #context: AudioContext | null = null;
 
   play(messageId: string, messenger: Messenger): void {
     const { storage } = messenger;
@@ -13,7 +13,7 @@ export class Ring {
     storage.set("rang", messageId);
     // Before the visitor did anything on the page, the browser would refuse and complain.
     if (!navigator.userActivation?.hasBeenActive) return;
-    const context = (this.context ??= new AudioContext());
+    const context = (this.#context ??= new AudioContext());
     NOTES.forEach((frequency, at) => {
       const start = context.currentTime + at * 0.12;
       const note = context.createOscillator();
