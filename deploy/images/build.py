@@ -87,8 +87,14 @@ class Engine:
 
     def layer_sizes(self, tag: str) -> list[int]:
         """Of the layers that hold files, the newest first."""
-        lines = _output([self.runs, "history", "--human=false", "--format", "{{.Size}}", tag]).split()
-        return [int(float(line)) for line in lines if float(line) > 0]
+        if self.runs == "podman":  # it knows no plain numbers but in JSON
+            sizes = [
+                entry["size"] for entry in json.loads(_output(["podman", "history", "--format", "json", tag]))
+            ]
+        else:
+            listed = _output(["docker", "history", "--human=false", "--format", "{{.Size}}", tag])
+            sizes = [int(line) for line in listed.split()]
+        return [size for size in sizes if size > 0]
 
     def run(self, tag: str, *arguments: str, entrypoint: str) -> str:
         """As a hardened pod would: nothing to write to, no rights."""
