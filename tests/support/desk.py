@@ -54,7 +54,7 @@ class Desk:
             viewport=viewport,
             reduced_motion="reduce",
             permissions=list(permissions),
-            storage_state=self._signed_in(user, password) if user else None,
+            storage_state=self._signed_in(user, password, locale) if user else None,
         )
         self._contexts.append(context)
         context.set_default_timeout(_WITHIN_MS)
@@ -102,7 +102,7 @@ class Desk:
         faults = [one for one in self._faults if not any(allowed.search(one) for allowed in self._allowed)]
         assert not faults, "the browser's console is not clean:\n" + "\n".join(faults)
 
-    def _signed_in(self, user: str, password: str) -> Any:
+    def _signed_in(self, user: str, password: str, locale: str) -> Any:
         pair = self.tokens(user, password)
         kept = {
             "access": pair["access_token"],
@@ -110,7 +110,11 @@ class Desk:
             "until": int((time.time() + pair["expires_in"]) * 1000),
             "userId": pair["user"]["id"],
         }
-        storage = [{"name": "yunsong.session", "value": json.dumps(kept)}]
+        # The language is remembered, else the user's own would win over the browser's.
+        storage = [
+            {"name": "yunsong.session", "value": json.dumps(kept)},
+            {"name": "yunsong.locale", "value": locale},
+        ]
         return {"cookies": [], "origins": [{"origin": self.product.url, "localStorage": storage}]}
 
     def _watch(self, page: Page) -> None:
