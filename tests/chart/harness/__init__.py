@@ -29,5 +29,6 @@ essential programs of this machine stand for the slim base. The third-party pack
 machine fails the run before anything starts. Known and without effect: what places pods on nodes, image pulling, resource limits,
 seccomp profiles, alerts, dashboards, budgets (nothing is evicted here) and autoscalers, which stay at their least.
 
-A run by hand: `make test ARGS=tests/chart/harness`, with `HARNESS_TREE=...` for the images of another tree. It needs root, `unshare`, `nsenter`, `ip` and `iptables`; `why_not()` says what is missing.
+A run by hand: `make test ARGS=tests/chart/harness`, with `HARNESS_TREE=...` for the images of another tree. It needs root, `nsenter`,
+`ip` and `iptables-restore`; `why_not()` says what is missing.
 """

@@ -27,12 +27,15 @@ _ORDER = (
 
 
 class Release:
-    """One release of the chart in a cluster: `install`, `upgrade`, `test`, as the commands do it with `--wait`."""
+    """One release of the chart in a cluster: `install`, `upgrade`, `test`, as the commands do it with `--wait`.
+
+    `chart` may be another one at an upgrade.
+    """
 
     def __init__(self, cluster: Cluster, name: str = "t", chart: Path = CHART) -> None:
         self.cluster = cluster
         self.name = name
-        self._chart = chart
+        self.chart = chart
         self._applied: dict[tuple[str, str], Object] = {}
         self._hooks: list[Object] = []
 
@@ -53,7 +56,7 @@ class Release:
         """The objects that these values give."""
         path = self.cluster.folder / "values.json"
         path.write_text(json.dumps(values))
-        arguments = ["template", self.name, str(self._chart), "--namespace", self.cluster.namespace]
+        arguments = ["template", self.name, str(self.chart), "--namespace", self.cluster.namespace]
         text = run(*arguments, "--values", str(path), *(["--is-upgrade"] if upgrade else []))
         return [each for each in yaml.safe_load_all(text) if each]
 

@@ -29,12 +29,12 @@ chmod 0700 "$PGDATA"
 initdb --username="$user" --pwfile=<(printf '%s\n' "${POSTGRES_PASSWORD:-}") ${POSTGRES_INITDB_ARGS:-} \
   --pgdata="$PGDATA" > /dev/null
 echo "host all all all $method" >> "$PGDATA/pg_hba.conf"
-echo "listen_addresses = '*'" >> "$PGDATA/postgresql.conf"
+socket=/var/run/postgresql
+printf "%s\n" "listen_addresses = '*'" "unix_socket_directories = '$socket'" >> "$PGDATA/postgresql.conf"
 
 # The first server is reachable on its socket alone.
-socket=/var/run/postgresql
 export PGHOST=$socket PGUSER=$user PGPASSWORD=${POSTGRES_PASSWORD:-}
-pg_ctl --pgdata="$PGDATA" --silent --wait --options="-c listen_addresses='' -c unix_socket_directories=$socket" start > /dev/null
+pg_ctl --pgdata="$PGDATA" --silent --wait --options="-c listen_addresses=''" start > /dev/null
 if [[ $database != postgres ]]; then
   createdb "$database"
 fi
