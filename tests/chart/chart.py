@@ -97,6 +97,11 @@ def run(*arguments: str) -> str:
     return done.stdout
 
 
+def objects_of(text: str) -> list[Object]:
+    """The documents of a text, without empty ones; by the C loader, which is ten times as fast."""
+    return [each for each in yaml.load_all(text, yaml.CSafeLoader) if each]
+
+
 def ci(name: str) -> Path:
     """A file of values by its name, such as "compact"."""
     return CHART / "ci" / f"{name}-values.yaml"
@@ -111,7 +116,7 @@ def render(
 
 @cache
 def _rendered(values: Path | None, overrides: str, options: tuple[str, ...]) -> Rendered:
-    return Rendered([each for each in yaml.safe_load_all(text_of(values, overrides, options)) if each])
+    return Rendered(objects_of(text_of(values, overrides, options)))
 
 
 @cache

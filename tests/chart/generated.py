@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from tests.chart.chart import CHART, ROOT, run
+from tests.chart.chart import CHART, ROOT, objects_of, run
 from yunsong_common.telemetry import METRICS
 from yunsong_standalone.catalogue import SERVICES
 from yunsong_standalone.permissions import publishable_subjects
@@ -58,8 +58,8 @@ def plain(values: Path) -> str:
     """
     text = run("template", "yunsong", str(CHART), "--namespace", "yunsong", "--values", str(values))
     kept = []
-    for each in yaml.safe_load_all(text):
-        if not each or each["kind"] == "Pod":  # helm's test
+    for each in objects_of(text):
+        if each["kind"] == "Pod":  # helm's test
             continue
         annotations = each["metadata"].get("annotations", {})
         for name in [name for name in annotations if name.startswith("helm.sh/")]:

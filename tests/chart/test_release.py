@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 
 import pytest
@@ -157,6 +158,7 @@ def test_only_the_migration_and_backups_hold_the_superusers_password(rendered: R
             assert component in ("migrate", "backup", "restore", "postgresql")
 
 
+@cache
 def known_variables() -> set[str]:
     """Every variable that some service reads."""
     known = {"YUNSONG_HOME", "YUNSONG_DATABASE_ADMIN_URL", "YUNSONG_SECRETS", "PYTHONPATH"}
