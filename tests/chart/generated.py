@@ -10,11 +10,13 @@ from typing import Any
 
 import yaml
 
+from tests.chart import tenants
 from tests.chart.chart import CHART, ROOT, objects_of, run
 from yunsong_common.telemetry import METRICS
 from yunsong_standalone.catalogue import SERVICES
 from yunsong_standalone.permissions import publishable_subjects
 
+SHARED = ROOT / "deploy" / "k8s" / "shared" / "tenants"
 PLAIN = ROOT / "deploy" / "k8s" / "plain"
 _BEGIN, _END = "<!-- values -->\n", "<!-- end of values -->\n"
 _LONGEST_DEFAULT = 60
@@ -37,6 +39,9 @@ def outputs() -> dict[Path, str]:
     return {
         CHART / "charts" / "nats" / "files" / "users.json": nats_users(),
         CHART / "README.md": readme(),
+        SHARED / "accounts.conf": tenants.accounts(),
+        SHARED / "nats-passwords.yaml": tenants.nats_passwords(),
+        SHARED / "tenants.yaml": tenants.objects(),
         ROOT / "docs" / "reference" / "metrics.md": metrics(),
         **{
             PLAIN / topology / "yunsong.yaml": plain(PLAIN / topology / "values.yaml")

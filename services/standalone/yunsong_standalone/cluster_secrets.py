@@ -35,11 +35,17 @@ def make_secrets(plan: str, account: Path = _ACCOUNT) -> list[str]:
     """Create what the plan names and is not there yet; says of each what became of it. Raises SecretsFailed.
 
     The plan is a JSON list of `{"name": …, "labels": {…}, "values": {key: template}}`. In a template `{random}` stands for 48 random
-    letters and digits, and `{key}` for another value of the same secret.
+    letters and digits, and `{key}` for another value of the same secret. With `"copy_to": namespace` another namespace gets the same
+    secret; for that the token must also be able to read the first one.
     """
     try:
-        wanted = json.loads(plan)
-        objects = [_secret(each["name"], each.get("labels", {}), fill(each["values"])) for each in wanted]
+        wanted = [
+            (
+                _secret(each["name"], each.get("labels", {}), fill(each["values"])),
+                str(each.get("copy_to", "")),
+            )
+            for each in json.loads(plan)
+        ]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SecretsFailed(f"{VARIABLE} holds no plan that can be read: {error!r}") from error
     try:
@@ -54,7 +60,12 @@ def make_secrets(plan: str, account: Path = _ACCOUNT) -> list[str]:
         timeout=_TIMEOUT_S,
         trust_env=False,
     ) as api:
-        return [_create(api, namespace, each) for each in objects]
+        said = []
+        for secret, copy_to in wanted:
+            said.append(_create(api, namespace, secret))
+            if copy_to:
+                said.append(_copy(api, namespace, secret, copy_to))
+        return said
 
 
 def fill(templates: Mapping[str, str]) -> dict[str, str]:
@@ -114,6 +125,21 @@ def _create(api: httpx.Client, namespace: str, secret: Mapping[str, Any]) -> str
     if not answer.is_success:
         raise SecretsFailed(f"{name} was not made: {answer.status_code} {_message(answer)}")
     return f"{name}: made"
+
+
+def _copy(api: httpx.Client, namespace: str, secret: Mapping[str, Any], to: str) -> str:
+    """What is there counts, not what was just made up: it may have been there before."""
+    name = secret["metadata"]["name"]
+    try:
+        answer = api.get(f"/api/v1/namespaces/{namespace}/secrets/{name}")
+    except httpx.HTTPError as error:
+        raise SecretsFailed(f"the Kubernetes API does not answer at {api.base_url}: {error}") from error
+    if not answer.is_success:
+        raise SecretsFailed(f"{name} cannot be read: {answer.status_code} {_message(answer)}")
+    same = {key: value for key, value in secret.items() if key != "stringData"} | {
+        "data": answer.json()["data"]
+    }
+    return f"{to}/{_create(api, to, same)}"
 
 
 def _message(answer: httpx.Response) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import ipaddress
 import json
@@ -54,6 +55,14 @@ class Api:
                 self.end_headers()
                 self.wfile.write(content)
 
+            def do_GET(self) -> None:
+                name = self.path.removeprefix("/api/v1/namespaces/shop/secrets/")
+                content = json.dumps(api.secrets[name]).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
             def log_message(self, *_: Any) -> None:
                 pass
 
@@ -63,14 +72,23 @@ class Api:
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
 
     def create(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        assert path == "/api/v1/namespaces/shop/secrets"
+        namespace = path.removeprefix("/api/v1/namespaces/").removesuffix("/secrets")
+        assert namespace in ("shop", "bakery")
         if self.refuses:
             return 403, {"message": "secrets is forbidden"}
-        name = body["metadata"]["name"]
+        prefix = "" if namespace == "shop" else f"{namespace}/"
+        name = prefix + body["metadata"]["name"]
+        values = body.pop("stringData", {})
+        body.setdefault(
+            "data", {key: base64.b64encode(text.encode()).decode() for key, text in values.items()}
+        )
         if name in self.secrets:
             return 409, {"message": f"{name} already exists"}
         self.secrets[name] = body
         return 201, body
+
+    def values(self, name: str) -> dict[str, str]:
+        return {key: base64.b64decode(text).decode() for key, text in self.secrets[name]["data"].items()}
 
 
 @pytest.fixture
@@ -124,8 +142,21 @@ def test_what_is_not_there_is_made_and_what_is_stays(api: Api, tmp_path: Path) -
     assert json.dumps(api.secrets) == first
     assert api.tokens == {"Bearer token-of-the-pod"}
     assert api.secrets["shop-keys"]["metadata"]["labels"] == {"app": "yunsong"}
-    values = api.secrets["shop-postgresql"]["stringData"]
+    values = api.values("shop-postgresql")
     assert values["gateway-url"] == f"postgresql://gateway:{values['gateway-password']}@db/yunsong"
+
+
+def test_another_namespace_gets_what_is_there(api: Api, tmp_path: Path) -> None:
+    """Also when the first run was cut off between the two."""
+    plan = [{"name": "bakery-database", "values": {"password": "{random}"}}]
+    make_secrets(json.dumps(plan), tmp_path)
+    shared = json.dumps([{**plan[0], "copy_to": "bakery"}])
+    assert make_secrets(shared, tmp_path) == [
+        "bakery-database: is there already, stays as it is",
+        "bakery/bakery-database: made",
+    ]
+    assert api.values("bakery/bakery-database") == api.values("bakery-database")
+    assert make_secrets(shared, tmp_path)[1] == "bakery/bakery-database: is there already, stays as it is"
 
 
 def test_a_refusal_says_what_the_api_said(api: Api, tmp_path: Path) -> None:
