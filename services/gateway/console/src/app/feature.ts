@@ -1,5 +1,5 @@
 import type { Component } from 'vue'
-import type { RouteRecordRaw } from 'vue-router'
+import type { RouteLocationRaw, RouteRecordRaw } from 'vue-router'
 
 /** A permission by its name in the contract; of several, one is enough. */
 export type Permission = string | readonly string[]
@@ -42,6 +42,8 @@ export interface Feature {
   /** Asked of every route and entry that names none itself. */
   permission?: Permission
   slots?: Partial<Record<Slot, Component>>
+  /** May lead elsewhere than to the first entry of the navigation after sign-in; undefined when there is no need. */
+  landing?: () => Promise<RouteLocationRaw | undefined>
   /** Runs once after sign-in, before the first view. */
   start?: () => void | Promise<void>
   /** Undoes `start` at sign-out. */

@@ -23,9 +23,15 @@ export const router = createRouter({
   scrollBehavior: (_to, _from, saved) => saved ?? { top: 0 },
 })
 
-/** The first view that the person may open. */
-export function home(): RouteLocationRaw {
+/** Where a feature leads who comes in, otherwise the first view that the person may open. */
+export async function home(): Promise<RouteLocationRaw> {
   const me = useMe()
+  for (const feature of features) {
+    if (!feature.landing || !me.can(feature.permission)) continue
+    // What cannot be asked now must not keep anybody from work.
+    const wanted = await feature.landing().catch(() => undefined)
+    if (wanted) return wanted
+  }
   const first = navigation.find((entry) => isAllowed(entry.permission, me.permissions))
   return first?.to ?? { name: 'profile' }
 }
