@@ -41,11 +41,11 @@ class Release:
 
     async def install(self, values: Mapping[str, Any], *, within_s: float = 120) -> None:
         """Raises Refused before anything is done, or NotReached for what did not become ready."""
-        await self._release("install", values, within_s)
+        await self.apply(self.render(values), within_s=within_s)
 
     async def upgrade(self, values: Mapping[str, Any], *, within_s: float = 600) -> None:
         """The same for a release that is there."""
-        await self._release("upgrade", values, within_s)
+        await self.apply(self.render(values, upgrade=True), event="upgrade", within_s=within_s)
 
     async def test(self, *, within_s: float = 120) -> str:
         """`helm test`: what the test pods printed. Raises NotReached when one failed."""
@@ -60,8 +60,8 @@ class Release:
         text = run(*arguments, "--values", str(path), *(["--is-upgrade"] if upgrade else []))
         return [each for each in yaml.safe_load_all(text) if each]
 
-    async def _release(self, event: str, values: Mapping[str, Any], within_s: float) -> None:
-        objects = self.render(values, upgrade=event == "upgrade")
+    async def apply(self, objects: list[Object], *, event: str = "install", within_s: float = 60) -> None:
+        """Makes these objects true, with the hooks of the event. Raises Refused before anything is done, or NotReached."""
         fields.check(objects)
         self._check_images(objects)
         self._hooks = [each for each in objects if _HOOK in _annotations(each)]

@@ -20,6 +20,7 @@ from tests.load.client import Api
 from tests.support.polling import eventually
 
 _MANY = 10_000_000
+_PAUSE_S = 0.2
 _LIMITS = ("STAFF", "API_KEY", "CONTACT", "ANONYMOUS", "SIGN_INS")
 
 
@@ -105,3 +106,40 @@ class Tenant:
         self.api_key = str((await admin.call("POST", "/api/v1/api_keys", key))["key"])
         await admin.close()
         await door.close()
+
+
+class AskingAllTheTime:
+    """REST requests through every door to services behind it, each on a connection of its own and never tried again."""
+
+    _PATHS = ("/api/v1/conversations", "/api/v1/queues", "/api/v1/inboxes", "/api/v1/users")
+
+    def __init__(self, tenant: Tenant) -> None:
+        self.answered = 0
+        self.failed: list[str] = []
+        self._tenant = tenant
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        self._tasks = [asyncio.create_task(self._ask(path)) for path in self._PATHS]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _ask(self, path: str) -> None:
+        headers = {"authorization": f"Bearer {self._tenant.api_key}"}
+        while True:
+            try:
+                async with httpx.AsyncClient(
+                    base_url=self._tenant.url, timeout=15, headers=headers
+                ) as client:
+                    answer = await client.get(path, params={"page_size": "1"})
+                if answer.status_code != httpx.codes.OK:
+                    self.failed.append(f"{path}: {answer.status_code} {answer.text[:200]}")
+            except httpx.HTTPError as error:
+                self.failed.append(f"{path}: {error!r}")
+            self.answered += 1
+            # The pace of the requests, not a wait for anything.
+            await asyncio.sleep(_PAUSE_S)

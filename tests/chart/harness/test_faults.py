@@ -11,7 +11,7 @@ import pytest
 from tests.chart.harness.conftest import TAG
 from tests.chart.harness.images import Image, Images, Reference
 from tests.chart.harness.releases import archive, build
-from tests.chart.harness.tenant import Tenant
+from tests.chart.harness.tenant import AskingAllTheTime, Tenant
 from tests.e2e.steady_stream import SteadyStream, after_fault
 from tests.support.polling import eventually
 from yunsong_standalone.catalogue import SERVICES
@@ -64,7 +64,10 @@ async def test_an_upgrade_goes_pod_by_pod_and_loses_nothing(
 
             async def upgrade() -> None:
                 tenant.release.chart = after / "deploy/helm/yunsong"
-                await tenant.release.upgrade(tenant.values(image={"tag": NEXT}))
+                async with AskingAllTheTime(tenant) as asking:
+                    await tenant.release.upgrade(tenant.values(image={"tag": NEXT}))
+                assert asking.answered > 50
+                assert not asking.failed, asking.failed
 
             await after_fault(stream, upgrade)
             refused = [frame for pair in stream.pairs for side in pair.sides for frame in side.refused]
