@@ -45,7 +45,7 @@ class References:
     async def check(self, principal: principal_pb2.Principal, message: Message, rules_of: RulesOf) -> None:
         """Writes name, media type and size beside each file as the upload recorded them.
 
-        Raises InvalidArgument / INVALID_FIELDS for users who are not there or disabled, NotFound / FILE_UNKNOWN for a file that is not
+        Raises InvalidArgument / INVALID_REQUEST for users who are not there or disabled, NotFound / FILE_UNKNOWN for a file that is not
         there or that the principal may not read.
         """
         if not self._paths(message.DESCRIPTOR, rules_of):
@@ -64,7 +64,7 @@ class References:
         there = {str(row["id"]) for row in rows}
         if wrong := [one for one in named if one.id not in there]:
             raise InvalidArgument(
-                reason="INVALID_FIELDS",
+                reason="INVALID_REQUEST",
                 message=f"There is no enabled user {wrong[0].id}.",
                 violations=[
                     Violation(one.path, f"there is no enabled user {one.id}", "USER_UNKNOWN") for one in wrong

@@ -77,8 +77,8 @@ async def test_many_at_once_are_all_taken(adapters: Field, adapter: Replica) -> 
         ({"identity": "blocked"}, "CONTACT_BLOCKED"),
         ({"content": message_pb2.Content()}, "CONTENT_REFUSED"),
         ({"content": message_pb2.Content(system=message_pb2.SystemContent(code="x"))}, "CONTENT_REFUSED"),
-        ({"identity": ""}, "INVALID_FIELDS"),
-        ({"content": text("x" * 10_001)}, "INVALID_FIELDS"),
+        ({"identity": ""}, "INVALID_REQUEST"),
+        ({"content": text("x" * 10_001)}, "INVALID_REQUEST"),
     ],
 )
 async def test_a_wrong_message_is_refused_with_its_reason(

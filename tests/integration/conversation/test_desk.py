@@ -321,7 +321,7 @@ async def test_labels_and_categories_get_another_name(service: Replica) -> None:
         await taxonomy.UpdateLabel(
             conversation_pb2.UpdateLabelRequest(label_id=first.id, name=second.name), metadata=me
         )
-    with pytest.raises(InvalidArgument, match="NAME_BLANK"):
+    with pytest.raises(InvalidArgument, match="INVALID_REQUEST"):
         await taxonomy.UpdateLabel(
             conversation_pb2.UpdateLabelRequest(label_id=first.id, name=" "), metadata=me
         )

@@ -25,12 +25,12 @@ async def test_a_note_mentions_enabled_users_alone(door: Door) -> None:
     posted = await door.http.post(
         f"/api/v1/conversations/{conversation_id}/messages", json=note, headers=admin
     )
-    assert (posted.status_code, posted.json()["code"]) == (400, "INVALID_FIELDS")
+    assert (posted.status_code, posted.json()["code"]) == (400, "INVALID_REQUEST")
     assert [(one["field"], one["reason"]) for one in posted.json()["violations"]] == wrong
     assert nobody in posted.json()["violations"][0]["description"]
     async with door.socket(admin["Authorization"].split()[1]) as socket:
         refused = await socket.ask(type="send", conversation_id=conversation_id, **note)
-        assert refused["error"]["code"] == "INVALID_FIELDS"
+        assert refused["error"]["code"] == "INVALID_REQUEST"
         assert [(one["field"], one["reason"]) for one in refused["error"]["violations"]] == wrong
         note["mention_user_ids"] = [colleague["id"]]
         taken = await socket.ask(type="send", conversation_id=conversation_id, **note)

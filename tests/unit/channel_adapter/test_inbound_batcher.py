@@ -31,7 +31,7 @@ class Conversation:
         if self.down:
             raise Unavailable(reason="AWAY", message="away")
         if any(entry.external_id == "malformed" for entry in request.entries):
-            raise InvalidArgument(reason="INVALID_FIELDS", message="malformed")
+            raise InvalidArgument(reason="INVALID_REQUEST", message="malformed")
         return internal_pb2.PostInboundResponse(results=[_result(entry) for entry in request.entries])
 
 

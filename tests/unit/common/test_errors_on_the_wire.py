@@ -50,7 +50,7 @@ def test_what_the_transport_says_becomes_an_error_of_ours() -> None:
 
 def test_the_problem_document_holds_everything() -> None:
     error = InvalidArgument(
-        reason="INVALID_FIELDS",
+        reason="INVALID_REQUEST",
         message="name: is required",
         violations=[Violation("name", "is required", "REQUIRED")],
     )
@@ -58,7 +58,7 @@ def test_the_problem_document_holds_everything() -> None:
         "type": "about:blank",
         "title": "Invalid argument",
         "status": 400,
-        "code": "INVALID_FIELDS",
+        "code": "INVALID_REQUEST",
         "detail": "name: is required",
         "instance": "/api/v1/queues",
         "violations": [{"field": "name", "reason": "REQUIRED", "description": "is required"}],

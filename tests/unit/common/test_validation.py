@@ -67,7 +67,7 @@ def test_every_violation_is_given_at_once_with_its_path() -> None:
     ]
     with pytest.raises(InvalidArgument) as refused:
         validate(wrong)
-    assert refused.value.reason == "INVALID_FIELDS"
+    assert refused.value.reason == "INVALID_REQUEST"
     assert len(refused.value.violations) == 12
 
 

@@ -101,7 +101,7 @@ def test_a_mask_replaces_what_it_names_and_nothing_else() -> None:
     "path", ["id", "created_at", "nothing", "phrase.nothing", "name.x", "phrase.phrases.x", ""]
 )
 def test_a_mask_cannot_name_what_cannot_change(path: str) -> None:
-    with pytest.raises(InvalidArgument, match="INVALID_FIELDS"):
+    with pytest.raises(InvalidArgument, match="INVALID_REQUEST"):
         merged(qa.Rule(name="a"), qa.Rule(id="x"), FieldMask(paths=[path]))
 
 

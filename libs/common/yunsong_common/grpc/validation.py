@@ -39,11 +39,11 @@ def violations_of(message: Message) -> list[Violation]:
 
 
 def validate(message: Message) -> None:
-    """Raises `InvalidArgument` (INVALID_FIELDS) with every violation."""
+    """Raises `InvalidArgument` (INVALID_REQUEST) with every violation."""
     found = violations_of(message)
     if found:
         raise InvalidArgument(
-            reason="INVALID_FIELDS",
+            reason="INVALID_REQUEST",
             message="; ".join(f"{item.field}: {item.description}" for item in found[:3]),
             violations=found[:_MAX_VIOLATIONS],
         )

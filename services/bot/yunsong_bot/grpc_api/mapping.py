@@ -42,14 +42,14 @@ _SETTINGS_FIELDS: Mapping[str, Callable[[bot_pb2.BotSettings], Any]] = {
 
 
 def entry_from_proto(given: bot_pb2.Entry, *, entry_id: str, now: datetime) -> Entry:
-    """A new entry. Raises `InvalidArgument` (INVALID_FIELDS, VALIDITY_CROSSED)."""
+    """A new entry. Raises `InvalidArgument` (INVALID_REQUEST, VALIDITY_CROSSED)."""
     values = {name: read(given) for name, read in _ENTRY_FIELDS.values()}
     values["enabled"] = given.enabled if given.HasField("enabled") else True
     return _checked(Entry(id=entry_id, created_at=now, updated_at=now, **values))
 
 
 def entry_changed(entry: Entry, given: bot_pb2.Entry, mask: FieldMask, *, now: datetime) -> Entry:
-    """Raises `InvalidArgument` (UPDATE_MASK_UNKNOWN, INVALID_FIELDS, VALIDITY_CROSSED)."""
+    """Raises `InvalidArgument` (INVALID_REQUEST, VALIDITY_CROSSED)."""
     _check_mask(mask, _ENTRY_FIELDS)
     values = {name: read(given) for name, read in (_ENTRY_FIELDS[path] for path in mask.paths)}
     return _checked(replace(entry, rev=entry.rev + 1, updated_at=now, **values))
@@ -136,7 +136,7 @@ def _checked(entry: Entry) -> Entry:
     blank = [name for name in ("question", "answer") if not getattr(entry, name).strip()]
     if blank:
         raise InvalidArgument(
-            reason="INVALID_FIELDS",
+            reason="INVALID_REQUEST",
             message=f"{' and '.join(blank)} must say something",
             violations=[Violation(f"entry.{name}", "must not be blank", "REQUIRED") for name in blank],
         )
@@ -156,11 +156,10 @@ def _check_mask(mask: FieldMask, known: Mapping[str, Any]) -> None:
     unknown = [path for path in mask.paths if path not in known]
     if unknown:
         raise InvalidArgument(
-            reason="UPDATE_MASK_UNKNOWN",
+            reason="INVALID_REQUEST",
             message=f"update_mask names {', '.join(unknown)}; it may name {', '.join(known)}",
             violations=[
-                Violation("update_mask", f"{path} cannot be changed", "UPDATE_MASK_UNKNOWN")
-                for path in unknown
+                Violation("update_mask", f"{path} cannot be changed", "UNKNOWN_FIELD") for path in unknown
             ],
         )
 

@@ -66,5 +66,5 @@ def _status(value: int) -> Status:
     try:
         name = channel_pb2.DeliveryStatus.Name(channel_pb2.DeliveryStatus.ValueType(value))
     except ValueError as error:
-        raise InvalidArgument(reason="INVALID_FIELDS", message=f"{value} is no delivery status") from error
+        raise InvalidArgument(reason="INVALID_REQUEST", message=f"{value} is no delivery status") from error
     return Status(name.removeprefix("DELIVERY_STATUS_"))

@@ -104,9 +104,12 @@ class Inboxes:
         unknown = sorted(set(mask) - _CHANGEABLE)
         if unknown:
             raise InvalidArgument(
-                reason="UPDATE_MASK_INVALID",
+                reason="INVALID_REQUEST",
                 message=f"update_mask names {', '.join(unknown)}; what can change is {', '.join(sorted(_CHANGEABLE))}",
-                violations=[Violation("update_mask", f'"{name}" cannot be changed') for name in unknown],
+                violations=[
+                    Violation("update_mask", f'"{name}" cannot be changed', "UNKNOWN_FIELD")
+                    for name in unknown
+                ],
             )
         await self.check_outside(wanted, mask)
 
@@ -188,7 +191,9 @@ def _check(channel: Channel, inbox: Inbox, secrets: Mapping[str, str]) -> None:
         )
     if fields:
         raise InvalidArgument(
-            reason="INVALID_FIELDS", message="; ".join(each.description for each in fields), violations=fields
+            reason="INVALID_REQUEST",
+            message="; ".join(each.description for each in fields),
+            violations=fields,
         )
     problems = channel.check(inbox.config, secrets)
     if problems:

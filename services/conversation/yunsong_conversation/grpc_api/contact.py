@@ -10,7 +10,7 @@ import orjson
 
 from yunsong.conversation.v1 import contact_pb2, contact_pb2_grpc, model_pb2
 from yunsong_common.db import Database, Transaction, once
-from yunsong_common.errors import InvalidArgument, NotFound
+from yunsong_common.errors import InvalidArgument, NotFound, Violation
 from yunsong_common.grpc import current_call
 from yunsong_conversation.contact_protocol import contact_of
 from yunsong_conversation.domain.contacts import Contact
@@ -145,8 +145,9 @@ def _value(path: str, fields: contact_pb2.ContactFields) -> tuple[str, str]:
         values = orjson.loads(json_of(fields.attributes))
         return path, orjson.dumps(values[key]).decode() if key in values else ""
     raise InvalidArgument(
-        reason="MASK_INVALID",
+        reason="INVALID_REQUEST",
         message=f"update_mask can name {', '.join(_TEXTS)}, attributes or attributes.<key>, not {path!r}",
+        violations=[Violation("update_mask", f"{path!r} cannot be changed", "UNKNOWN_FIELD")],
     )
 
 

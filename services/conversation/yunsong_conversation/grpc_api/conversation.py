@@ -8,7 +8,7 @@ from uuid import UUID
 from yunsong.conversation.v1 import conversation_pb2, conversation_pb2_grpc, message_pb2, model_pb2
 from yunsong.router.v1 import router_pb2, router_pb2_grpc
 from yunsong_common.db import Database, Transaction, once
-from yunsong_common.errors import InvalidArgument, YunsongError
+from yunsong_common.errors import InvalidArgument, Violation, YunsongError
 from yunsong_common.grpc import Channels, current_call, current_principal
 from yunsong_conversation.domain.access import Viewer, check_read
 from yunsong_conversation.domain.conversation import Conversation
@@ -148,8 +148,12 @@ class ConversationServicer(conversation_pb2_grpc.ConversationServiceServicer):
         paths = set(request.update_mask.paths)
         if unknown := paths.difference(_UPDATABLE):
             raise InvalidArgument(
-                reason="MASK_INVALID",
+                reason="INVALID_REQUEST",
                 message=f"update_mask can name {', '.join(_UPDATABLE)}, not {', '.join(sorted(unknown))}",
+                violations=[
+                    Violation("update_mask", f"{path!r} cannot be changed", "UNKNOWN_FIELD")
+                    for path in sorted(unknown)
+                ],
             )
         conversation = await work.update(
             self._db,

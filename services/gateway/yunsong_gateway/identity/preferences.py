@@ -40,7 +40,7 @@ async def put(tx: Transaction, user_id: str, text: str) -> None:
 
 def _refused(reason: str, description: str) -> InvalidArgument:
     return InvalidArgument(
-        reason="INVALID_FIELDS",
+        reason="INVALID_REQUEST",
         message=f"preferences: {description}",
         violations=[Violation("preferences", description, reason)],
     )

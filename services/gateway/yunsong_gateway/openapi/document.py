@@ -11,6 +11,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from yunsong_common.errors import Kind
 from yunsong_common.http import STATUS
 from yunsong_gateway.openapi.direct import direct_paths
+from yunsong_gateway.openapi.problem import PROBLEM
 from yunsong_gateway.openapi.schema import Schema, Schemas
 from yunsong_gateway.problems import MEDIA_TYPE
 from yunsong_gateway.transcoding import wellknown
@@ -20,34 +21,6 @@ from yunsong_gateway.transcoding.scalars import is_map, message_type_of
 
 _ERRORS = re.compile(r"\s*Errors?:\s*(.+)", re.DOTALL)
 _ERROR_CODE = re.compile(r"\b([A-Z]+(?:_[A-Z]+)*)\s*/\s*([A-Z][A-Z0-9_]*(?:\s*,\s*[A-Z][A-Z0-9_]*(?!\s*/))*)")
-
-PROBLEM: Schema = {
-    "type": "object",
-    "description": "An error (RFC 9457). `code` is stable; act on it, not on the text.",
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "code": {"type": "string", "description": "The reason, such as QUEUE_UNKNOWN."},
-        "detail": {"type": "string", "description": "A sentence for a person."},
-        "violations": {
-            "type": "array",
-            "description": "Every wrong field of the request.",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "field": {"type": "string", "description": "Path in the request, such as `queue.name`."},
-                    "description": {"type": "string"},
-                    "reason": {"type": "string"},
-                },
-                "required": ["field", "description", "reason"],
-            },
-        },
-        "trace_id": {"type": "string"},
-        "metadata": {"type": "object", "additionalProperties": {"type": "string"}},
-    },
-    "required": ["type", "title", "status", "code", "detail", "violations", "trace_id"],
-}
 
 _SECURITY_SCHEMES: Schema = {
     "staff": {

@@ -16,16 +16,16 @@ M = TypeVar("M", bound=Message)
 def merged(held: M, new: M, mask: FieldMask) -> M:
     """`held` with the fields that the mask names taken from `new`; lists and messages are replaced, not merged.
 
-    A path is a field, or a field and one below it, such as "phrase.phrases". Raises InvalidArgument / INVALID_FIELDS for any other and
+    A path is a field, or a field and one below it, such as "phrase.phrases". Raises InvalidArgument / INVALID_REQUEST for any other and
     for fields that the server sets.
     """
     problems = [path for path in mask.paths if not _known(held, path)]
     if problems:
         raise InvalidArgument(
-            reason="INVALID_FIELDS",
+            reason="INVALID_REQUEST",
             message=f"update_mask names what cannot be changed: {', '.join(problems)}",
             violations=[
-                Violation("update_mask", f"{path!r} is no field that can be changed", "FIELD_UNKNOWN")
+                Violation("update_mask", f"{path!r} is no field that can be changed", "UNKNOWN_FIELD")
                 for path in problems
             ],
         )

@@ -107,7 +107,7 @@ class AgentService(router_pb2_grpc.AgentServiceServicer):
             if not 1 <= weight <= 100
         ]
         if wrong:
-            raise InvalidArgument(reason="INVALID_FIELDS", message="a weight is 1 to 100", violations=wrong)
+            raise InvalidArgument(reason="INVALID_REQUEST", message="a weight is 1 to 100", violations=wrong)
         await self.database.run(lambda tx: queues.set_weights(tx, weights))
         return router_pb2.ChannelWeights(weights=weights)
 

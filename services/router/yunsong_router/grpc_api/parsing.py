@@ -77,7 +77,7 @@ def presence_reasons(source: Iterable[router_pb2.PresenceReason]) -> list[Presen
     if wrong:
         twice = all(violation.reason == "REASON_TWICE" for violation in wrong)
         raise InvalidArgument(
-            reason="REASON_TWICE" if twice else "INVALID_FIELDS",
+            reason="REASON_TWICE" if twice else "INVALID_REQUEST",
             message="; ".join(f"{violation.field} {violation.description}" for violation in wrong[:3]),
             violations=wrong,
         )

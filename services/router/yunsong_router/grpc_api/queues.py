@@ -176,4 +176,6 @@ def _merged(
 
 
 def _bad(field: str, reason: str, message: str) -> InvalidArgument:
-    return InvalidArgument(reason=reason, message=message, violations=[Violation(field, message, reason)])
+    # Of what is plainly a wrong field, the violation alone tells the reason.
+    code = "INVALID_REQUEST" if reason == "UNKNOWN_FIELD" else reason
+    return InvalidArgument(reason=code, message=message, violations=[Violation(field, message, reason)])

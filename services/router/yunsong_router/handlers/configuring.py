@@ -156,7 +156,9 @@ async def _check_skills(tx: Transaction, skills: Mapping[str, int], field: str) 
 
 
 def _refused(field: str, reason: str, message: str) -> InvalidArgument:
-    return InvalidArgument(reason=reason, message=message, violations=[Violation(field, message, reason)])
+    # Of what is plainly a wrong field, the violation alone tells the reason.
+    code = "INVALID_REQUEST" if reason in ("REQUIRED", "OUT_OF_RANGE") else reason
+    return InvalidArgument(reason=code, message=message, violations=[Violation(field, message, reason)])
 
 
 async def _save(tx: Transaction, queue: Queue) -> None:

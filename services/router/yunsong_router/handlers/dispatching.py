@@ -144,7 +144,7 @@ class Dispatch:
         """Gives a conversation to another queue, or to an agent, who gets it when there is room."""
         if bool(queue_id) == bool(agent_id):
             raise InvalidArgument(
-                reason="INVALID_FIELDS",
+                reason="INVALID_REQUEST",
                 message="name either the queue or the agent to transfer to",
                 violations=[Violation("queue_id", "set either queue_id or agent_id", "EXACTLY_ONE")],
             )
