@@ -15,6 +15,8 @@ from tests.support.servers import run_blocking
 _MANY = "10000000"
 _ENVIRONMENT = {
     "YUNSONG_GATEWAY_PAGES": str(PAGES),
+    # The other end of a webhook runs beside the tests.
+    "YUNSONG_GATEWAY_WEBHOOKS_ALLOW_PRIVATE": "true",
     **{
         f"YUNSONG_GATEWAY_{name}_PER_MINUTE": _MANY
         for name in ("STAFF", "API_KEY", "CONTACT", "ANONYMOUS", "SIGN_INS")
