@@ -31,12 +31,10 @@ function text(rgb: Rgb): string {
 }
 
 const WHITE: Rgb = [255, 255, 255];
-const INK: Rgb = [17, 24, 28];
 
-/** What is written on the accent: white while it is legible, else near black. */
+/** What is written on the accent: white while it is legible, else black, which then is. */
 export function onAccent(accent: string): string {
-  const rgb = parse(accent);
-  return contrast(rgb, WHITE) >= 4.5 ? "#ffffff" : contrast(rgb, INK) > contrast(rgb, WHITE) ? text(INK) : "#ffffff";
+  return contrast(parse(accent), WHITE) >= 4.5 ? "#ffffff" : "#000000";
 }
 
 /** The accent as text on a background: moved towards black or white until it is legible. */
