@@ -94,6 +94,10 @@ message Thing {
   string email = 22 [(yunsong.options.v1.field) = {format: EMAIL}];
 }
 
+message ImportPartsRequest {
+  repeated Part parts = 1 [(yunsong.options.v1.field) = {own_answers: true}];
+}
+
 message UpdateThingRequest {
   string thing_id = 1 [(yunsong.options.v1.field) = {required: true}];
   Thing thing = 2 [(yunsong.options.v1.field) = {required: true}];

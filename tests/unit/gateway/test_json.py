@@ -81,6 +81,13 @@ def test_every_violation_at_once(contract: Learned) -> None:
     }
 
 
+def test_entries_with_answers_of_their_own_keep_what_breaks_a_rule(contract: Learned) -> None:
+    given = {"parts": [{"name": "four", "parts": [{}]}, {}, {"name": 4}]}
+    made, violations = decode(contract, given, "ImportPartsRequest")
+    assert violations == [("parts[2].name", "TYPE")]
+    assert [part.name for part in made.parts] == ["four", "", ""]
+
+
 def test_an_entry_is_never_the_empty_text(contract: Learned) -> None:
     assert decode(contract, {"name": "ab", "tags": [""]})[1] == [("tags[0]", "PATTERN")]
 

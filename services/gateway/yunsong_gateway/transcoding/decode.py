@@ -133,7 +133,7 @@ class _MessageDecoder:
                 field.read(message, entry, prefix + key, report, depth)
         for name, field in fields.items():
             if field.required and name not in given and (only is None or name in only):
-                report.add(prefix + name, "REQUIRED", "is required")
+                report.refuses(prefix + name, ("REQUIRED", "is required"))
 
     def _read_partial(
         self, message: Message, entry: Any, path: str, report: Report, depth: int, only: frozenset[str]

@@ -21,14 +21,25 @@ MAX_VIOLATIONS = 100
 
 
 class Report:
-    """The violations found so far; it stops listing after `MAX_VIOLATIONS`."""
+    """The violations found so far; it stops listing after `MAX_VIOLATIONS`.
+
+    While `lenient`, only what cannot be read is a violation: the service that is called answers for the rules, entry by entry.
+    """
 
     def __init__(self) -> None:
         self.violations: list[Violation] = []
+        self.lenient = False
 
     def add(self, path: str, reason: str, description: str) -> None:
         if len(self.violations) < MAX_VIOLATIONS:
             self.violations.append(Violation(field=path, description=description, reason=reason))
+
+    def refuses(self, path: str, problem: tuple[str, str] | None) -> bool:
+        """Adds a broken rule as (reason, description); False when there is none, or the value passes all the same."""
+        if problem is None or self.lenient:
+            return False
+        self.add(path, *problem)
+        return True
 
 
 Reader = Callable[[Message, Any, str, Report, int], None]
@@ -57,11 +68,8 @@ def scalar_reader(field: FieldDescriptor, rules: options_pb2.FieldRules) -> Read
         except Invalid as error:
             report.add(path, error.reason, error.description)
             return
-        if check is not None:
-            problem = check(converted)
-            if problem is not None:
-                report.add(path, *problem)
-                return
+        if check is not None and report.refuses(path, check(converted)):
+            return
         setattr(message, name, converted)
 
     return read
@@ -106,8 +114,10 @@ def list_reader(types: Types, field: FieldDescriptor, rules: options_pb2.FieldRu
         if _count_is_wrong(len(entries), rules, path, report):
             return
         target = getattr(message, name)
+        outer, report.lenient = report.lenient, report.lenient or rules.own_answers
         for index, entry in enumerate(entries):
             read_entry(target, entry, f"{path}[{index}]", report, depth)
+        report.lenient = outer
 
     return read
 
@@ -139,10 +149,7 @@ def _entry_reader(
         except Invalid as error:
             report.add(path, error.reason, error.description)
             return
-        problem = check(converted) if check is not None else None
-        if problem is not None:
-            report.add(path, *problem)
-        else:
+        if check is None or not report.refuses(path, check(converted)):
             target.append(converted)
 
     return read_scalar
@@ -200,18 +207,11 @@ def _map_value_reader(
         except Invalid as error:
             report.add(path, error.reason, error.description)
             return
-        problem = check(converted) if check is not None else None
-        if problem is not None:
-            report.add(path, *problem)
-        else:
+        if check is None or not report.refuses(path, check(converted)):
             target[key] = converted
 
     return read_scalar
 
 
 def _count_is_wrong(count: int, rules: options_pb2.FieldRules, path: str, report: Report) -> bool:
-    problem = count_problem(count, rules)
-    if problem is None:
-        return False
-    report.add(path, *problem)
-    return True
+    return report.refuses(path, count_problem(count, rules))
