@@ -73,6 +73,8 @@ def plain(values: Path) -> str:
             each["metadata"].pop("annotations", None)
         if each["kind"] == "Job":
             each["spec"]["ttlSecondsAfterFinished"] = _JOBS_STAY_S
+        for subject in each.get("subjects", []):
+            subject["namespace"] = "default"  # the name of none: kustomize puts its own in
         for labels in _labels(each):
             labels.pop("helm.sh/chart", None)
             if "app.kubernetes.io/managed-by" in labels:
