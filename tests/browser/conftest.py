@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.support.chromium import BrowserMissing, chromium
-from tests.support.desk import PAGES, Desk
+from tests.support.desk import PAGES, WITHIN_MS, Desk
 from tests.support.product import Product
 from tests.support.servers import run_blocking
 
@@ -24,6 +25,16 @@ _ENVIRONMENT = {
 }
 
 
+_TEST_WITHIN_S = 300
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Gives a story told by several windows more time than a test of one function."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(_TEST_WITHIN_S))
+
+
 # For this folder alone: the synchronous Playwright holds the thread's event loop, which other suites' tests need.
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
@@ -35,6 +46,7 @@ def browser() -> Iterator[Browser]:
             pytest.fail(str(missing))
         # Containers have neither a user namespace for the sandbox nor much shared memory.
         arguments = ["--no-sandbox", "--disable-dev-shm-usage"]
+        expect.set_options(timeout=WITHIN_MS)
         browser = playwright.chromium.launch(executable_path=path, args=arguments)
         yield browser
         browser.close()
