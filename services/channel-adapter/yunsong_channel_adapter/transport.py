@@ -8,17 +8,19 @@ import logging
 from typing import Any
 
 from yunsong_channel_adapter.channels import Catalogue
-from yunsong_channel_adapter.domain.content import fit, kind_of
+from yunsong_channel_adapter.domain.content import file_id_of, fit, kind_of
 from yunsong_channel_adapter.domain.delivery import Delivery, Outcome, Status
 from yunsong_channel_adapter.domain.identity import identity_of_user
 from yunsong_channel_adapter.domain.inbox import Inbox
 from yunsong_channel_adapter.egress import Egress
+from yunsong_channel_adapter.files import FileLinks
 from yunsong_channel_adapter.repository import credentials, inboxes
 from yunsong_channel_adapter.repository.credentials import CredentialSets
 from yunsong_channel_adapter.vault import Vault
 from yunsong_common.db import Database
 from yunsong_common.errors import Internal, ResourceExhausted, Unavailable
 from yunsong_plugin_api import (
+    Attachment,
     Channel,
     ChannelError,
     ChannelInbox,
@@ -44,6 +46,7 @@ class Transport:
         catalogue: Catalogue,
         vault: Vault,
         egress: Egress,
+        files: FileLinks,
         runner: PluginRunner,
         timeout_s: float,
     ) -> None:
@@ -51,6 +54,7 @@ class Transport:
         self._catalogue = catalogue
         self._vault = vault
         self._egress = egress
+        self._files = files
         self._runner = runner
         self._timeout_s = timeout_s
 
@@ -69,12 +73,14 @@ class Transport:
                 if inbox is None:
                     return Outcome(Status.DEAD, "the inbox was deleted")
                 secrets = await credentials.load(tx, self._vault, inbox.id)
+            file_id = file_id_of(delivery.message["content"])
+            attachment = await self._files.attachment(file_id) if file_id else None
         except (Unavailable, ResourceExhausted, Internal) as error:
             return Outcome(Status.RETRYING, error.message)
         channel = self._catalogue.find(inbox.channel)
         if channel is None:
             return Outcome(Status.DEAD, f'the channel "{inbox.channel}" is not installed')
-        message = _outbound(delivery, identity, channel)
+        message = _outbound(delivery, identity, channel, attachment)
         if message is None:
             return Outcome(Status.SKIPPED, "the channel cannot show this message")
         return await self._run(channel, message, view_of(inbox, secrets))
@@ -121,8 +127,13 @@ def _outcome(error: ChannelError, channel: Channel) -> Outcome:
     return Outcome(Status.RETRYING, text, retry_after_s=error.retry_after_s)
 
 
-def _outbound(delivery: Delivery, identity: str, channel: Channel) -> Outbound | None:
-    content: dict[str, Any] | None = fit(delivery.message["content"], channel.sends)
+def _outbound(
+    delivery: Delivery, identity: str, channel: Channel, attachment: Attachment | None
+) -> Outbound | None:
+    stored: dict[str, Any] = delivery.message["content"]
+    if attachment is not None:
+        stored = {kind: {**fields, "url": attachment.url} for kind, fields in stored.items()}
+    content = fit(stored, channel.sends)
     if content is None:
         return None
     kind = kind_of(content)
@@ -133,6 +144,7 @@ def _outbound(delivery: Delivery, identity: str, channel: Channel) -> Outbound |
         identity=identity_of_user(identity),
         kind=kind,  # type: ignore[arg-type]  # the kinds of Content are those of the plugin API
         text=str(content[kind].get("text", "")),
+        attachment=attachment,
         details=content[kind],
         author_kind=delivery.message["author_kind"],
         author_name=delivery.message["author_name"],

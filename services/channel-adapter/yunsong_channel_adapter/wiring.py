@@ -6,6 +6,7 @@ from yunsong.channel.v1 import channel_pb2_grpc
 from yunsong_channel_adapter.channels import Catalogue
 from yunsong_channel_adapter.domain.delivery import RetryPolicy
 from yunsong_channel_adapter.egress import Egress
+from yunsong_channel_adapter.files import FileLinks
 from yunsong_channel_adapter.grpc_api import DeliveryServicer, InboundServicer, InboxServicer
 from yunsong_channel_adapter.handlers.deliveries import Deliveries
 from yunsong_channel_adapter.handlers.inbound import Inbound
@@ -48,6 +49,7 @@ def build(
         catalogue=catalogue,
         vault=vault,
         egress=egress,
+        files=FileLinks(channels.gateway),
         runner=runner,
         timeout_s=settings.send_timeout_s,
     )

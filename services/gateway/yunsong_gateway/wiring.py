@@ -188,7 +188,7 @@ def build(settings: GatewaySettings, registries: Registries) -> Service:
             ),
             (
                 gateway_pb2_grpc.add_SystemServiceServicer_to_server,
-                SystemApi(database, channels, files, rights, VERSION),
+                SystemApi(database, channels, files, rights, public_url=settings.public_url, version=VERSION),
             ),
         ],
         subscriptions=[

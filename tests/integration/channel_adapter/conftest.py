@@ -12,6 +12,7 @@ import pytest
 
 from tests.integration.channel_adapter.channels import Hook, SmsChannel, webhook_receiver
 from tests.integration.channel_adapter.conversation_double import ConversationDouble, conversation_double
+from tests.integration.channel_adapter.gateway_double import GatewayDouble, gateway_double
 from tests.integration.channel_adapter.router_double import RouterDouble, router_double
 from tests.support.polling import eventually
 from yunsong.auth.v1 import principal_pb2
@@ -100,6 +101,7 @@ class Field:
     conversation_address: str
     hook: Hook
     router: RouterDouble
+    gateway: GatewayDouble
     database: Database
     sms: SmsChannel = field(default_factory=SmsChannel)
     settings: dict[str, Any] = field(default_factory=dict)
@@ -164,10 +166,11 @@ async def adapters_on(postgres_url: str, nats_url: str) -> AsyncIterator[Field]:
             conversation_double(postgres_url, nats_url, RELEASE_KEY)
         )
         router, router_address = await stack.enter_async_context(router_double(RELEASE_KEY))
+        gateway, gateway_address = await stack.enter_async_context(gateway_double(RELEASE_KEY))
         hook = await stack.enter_async_context(webhook_receiver())
         database = Database(postgres_url, schema="channel_adapter")
         stack.push_async_callback(database.close)
-        made = Field(double, address, hook, router, database)
+        made = Field(double, address, hook, router, gateway, database)
         made.settings = {
             "database_url": postgres_url,
             "nats_url": nats_url,
@@ -175,6 +178,7 @@ async def adapters_on(postgres_url: str, nats_url: str) -> AsyncIterator[Field]:
             "encryption_key": ENCRYPTION_KEY,
             "conversation_address": address,
             "router_address": router_address,
+            "gateway_address": gateway_address,
             "grpc_host": "127.0.0.1",
             "grpc_port": 0,
             "ops_host": "127.0.0.1",

@@ -12,9 +12,10 @@ from tests.support.polling import eventually
 from yunsong.channel.v1 import channel_pb2, events_pb2
 from yunsong.conversation.v1 import events_pb2 as conversation_events_pb2
 from yunsong.conversation.v1 import message_pb2
+from yunsong.gateway.v1 import model_pb2 as gateway_model_pb2
 from yunsong_common.errors import FailedPrecondition, NotFound
 from yunsong_common.ids import new_id
-from yunsong_plugin_api import ChannelError
+from yunsong_plugin_api import Attachment, ChannelError
 
 SENT = message_pb2.DELIVERY_STATE_SENT
 FAILED = message_pb2.DELIVERY_STATE_FAILED
@@ -353,3 +354,40 @@ async def test_two_replicas_share_the_work_and_keep_the_order(adapters: Field) -
             if event["data"]["conversation_id"] == thread.id
         ]
         assert texts == [str(number) for number in range(10)]
+
+
+async def test_a_file_goes_out_with_an_address_to_fetch_it_from(adapters: Field, adapter: Replica) -> None:
+    double, gateway = adapters.conversation, adapters.gateway
+    inbox = await adapters.api_inbox(adapter)
+    thread = double.begin(inbox.id)
+    url = "https://support.example/api/v1/files/1/content?expires=1&signature=2"
+    file = gateway_model_pb2.File(id=new_id(), name="a.png", media_type="image/png", size=7, url=url)
+    gateway.away = True
+    content = message_pb2.FileContent(file_id=file.id, name="a.png", media_type="image/png", size=7)
+    picture = double.write(thread, "", content=message_pb2.Content(image=content))
+    await double.publish(picture)
+    await eventually(lambda: gateway.asked, what="a first attempt")
+    assert adapters.hook.got == []
+    gateway.files[file.id] = file
+    gateway.away = False
+    await eventually(lambda: double.state_of(picture.message.id) == SENT, what="the report")
+    [(_, event)] = adapters.hook.got
+    sent = {"file_id": file.id, "name": "a.png", "media_type": "image/png", "size": 7, "url": url}
+    assert event["data"]["content"] == {"image": sent}
+
+    gone = double.write(
+        thread,
+        "",
+        content=message_pb2.Content(file=message_pb2.FileContent(file_id=new_id(), name="b.pdf")),
+    )
+    await double.publish(gone)
+    await eventually(lambda: double.state_of(gone.message.id) == SENT, what="the report")
+    assert "url" not in adapters.hook.got[-1][1]["data"]["content"]["file"]
+
+    sms = await adapters.sms_inbox(adapter)
+    by_sms = double.begin(sms.id, channel="sms", identity="+86 1")
+    await double.publish(double.write(by_sms, "", content=message_pb2.Content(image=content)))
+    await eventually(lambda: adapters.sms.sent, what="a text message")
+    [text_message] = adapters.sms.sent
+    assert text_message.text == f"a.png\n{url}"
+    assert text_message.attachment == Attachment(url, "a.png", "image/png", 7)

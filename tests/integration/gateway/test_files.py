@@ -8,12 +8,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.integration.gateway.conftest import Door, bearer
+from tests.integration.gateway.conftest import RELEASE_KEY, Door, bearer
 from tests.support.servers import ServiceDatabase
 from yunsong.auth.v1 import principal_pb2
 from yunsong.conversation.v1 import events_pb2
+from yunsong.gateway.v1 import gateway_pb2, gateway_pb2_grpc
 from yunsong_common.bus import EventMeta
 from yunsong_common.errors import NotFound
+from yunsong_common.grpc import Channels
 from yunsong_common.ids import new_id
 from yunsong_gateway.files.store import Files, open_store
 from yunsong_gateway.subscriptions import files_of_erased
@@ -115,6 +117,16 @@ async def test_a_file_is_read_by_its_uploader_and_by_who_sees_its_message(door: 
     door.conversation.may_read.add((agent["id"], file["id"]))
     assert await status(agent_token) == 200
     assert await status(nobody) == 403
+
+    channels = Channels(service="channel-adapter", release_key=RELEASE_KEY, addresses=door.addresses)
+    try:
+        described = await gateway_pb2_grpc.SystemServiceStub(channels.gateway).GetFile(
+            gateway_pb2.GetFileRequest(file_id=file["id"])
+        )
+    finally:
+        await channels.close()
+    assert described.url.startswith(f"{door.url}{address}/content?")
+    assert (await door.http.get(described.url)).content == PNG
 
 
 async def test_files_of_an_erased_contact_are_deleted(

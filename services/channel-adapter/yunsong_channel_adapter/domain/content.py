@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-_FILES = ("image", "file", "audio", "video")
+FILES = ("image", "file", "audio", "video")
 
 
 def kind_of(content: Mapping[str, Any]) -> str:
     """The kind of a content in its JSON form, {"text": {"text": "..."}}; "unsupported" for an empty one."""
     return next(iter(content), "unsupported")
+
+
+def file_id_of(content: Mapping[str, Any]) -> str:
+    """The stored file that a content holds; empty for other kinds."""
+    kind = kind_of(content)
+    return str(content[kind].get("file_id", "")) if kind in FILES else ""
 
 
 def fit(content: Mapping[str, Any], sends: frozenset[str]) -> dict[str, Any] | None:
@@ -32,8 +38,9 @@ def as_text(content: Mapping[str, Any]) -> str:
     fields: Mapping[str, Any] = content.get(kind, {})
     if kind == "text":
         return str(fields.get("text", ""))
-    if kind in _FILES:
-        return str(fields.get("name") or fields.get("media_type") or fields.get("file_id", ""))
+    if kind in FILES:
+        name = fields.get("name") or fields.get("media_type") or fields.get("file_id", "")
+        return _lines(name, fields.get("url"))
     if kind == "location":
         return _lines(fields.get("label"), f"{fields.get('latitude', 0)}, {fields.get('longitude', 0)}")
     if kind == "card":

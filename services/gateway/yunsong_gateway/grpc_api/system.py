@@ -7,6 +7,7 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import Struct
 
+from yunsong.auth.v1 import principal_pb2
 from yunsong.gateway.v1 import gateway_pb2, gateway_pb2_grpc, model_pb2
 from yunsong.ops.v1 import ops_pb2, ops_pb2_grpc
 from yunsong_common.db import Database
@@ -26,12 +27,20 @@ class SystemApi(gateway_pb2_grpc.SystemServiceServicer):
     """See gateway.proto."""
 
     def __init__(
-        self, database: Database, channels: Channels, files: Files, rights: FileRights, version: str
+        self,
+        database: Database,
+        channels: Channels,
+        files: Files,
+        rights: FileRights,
+        *,
+        public_url: str,
+        version: str,
     ) -> None:
         self._database = database
         self._channels = channels
         self._files = files
         self._rights = rights
+        self._public_url = public_url.rstrip("/")
         self._version = version
 
     async def ListAuditEntries(
@@ -130,7 +139,12 @@ class SystemApi(gateway_pb2_grpc.SystemServiceServicer):
                 raise NotFound(reason="DEAD_LETTER_UNKNOWN", message=f"There is no dead letter {event_id}.")
 
     async def GetFile(self, request: gateway_pb2.GetFileRequest, context: Any) -> model_pb2.File:
-        return self._files.message(await self._rights.readable(current_principal(), request.file_id))
+        principal = current_principal()
+        file = self._files.message(await self._rights.readable(principal, request.file_id))
+        if principal.kind == principal_pb2.ACTOR_KIND_SERVICE:
+            # Services hand the address on to others, who know nothing of a path alone.
+            file.url = f"{self._public_url}{file.url}"
+        return file
 
 
 def _audit_message(entry: audit.Entry) -> model_pb2.AuditEntry:

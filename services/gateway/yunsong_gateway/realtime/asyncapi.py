@@ -11,7 +11,7 @@ from yunsong.conversation.v1 import events_pb2 as conversation_events_pb2
 from yunsong.qa.v1 import events_pb2 as qa_events_pb2
 from yunsong.router.v1 import events_pb2 as router_events_pb2
 from yunsong.router.v1 import router_pb2
-from yunsong_gateway.openapi.document import PROBLEM
+from yunsong_gateway.openapi.problem import PROBLEM
 from yunsong_gateway.openapi.schema import Schema, Schemas
 from yunsong_gateway.realtime.events import CONTRACT
 from yunsong_gateway.realtime.socket import CloseCode
