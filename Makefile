@@ -15,7 +15,7 @@ LOCKS := runtime embedded build dev
 PAGES := services/gateway
 PAGE_SOURCES := $(shell find $(PAGES)/console $(PAGES)/widget -type f -not -path '*/node_modules/*' 2>/dev/null)
 
-.PHONY: help setup run demo test test-all lint format proto pages types test-pages plugin images try-images sbom bundle bench lock clean
+.PHONY: help setup run demo test test-all lint format proto pages types test-pages plugin images try-images sbom bundle manifests bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ sbom: setup $(PAGES)/node_modules/.stamp ## List what the images contain, as Cyc
 
 bundle: images sbom ## Pack images, chart and how-to for a cluster without a way out
 	$(PYTHON) deploy/images/build.py bundle $(ARGS)
+
+manifests: setup ## Write what is generated: plain manifests, tenants' accounts, the chart's page, the list of metrics
+	@$(BIN)/python -m tests.chart.generated
 
 bench: setup ## Measure the product; a table on the screen and build/bench.json
 	$(BIN)/python -m tests.load.bench $(ARGS)
