@@ -12,53 +12,47 @@ class Visitor:
     """One visitor of one inbox; everything it writes goes into its one open conversation."""
 
     def __init__(self, url: str, inbox_key: str, *, name: str = "", locale: str = "zh-CN") -> None:
-        self._client = httpx.Client(base_url=url, timeout=30)
-        session = self._client.post(
-            "/api/v1/contact/sessions", json={"inbox_key": inbox_key, "name": name, "locale": locale}
-        )
-        session.raise_for_status()
-        self._client.headers["authorization"] = f"Bearer {session.json()['access_token']}"
-        self.token: str = session.json()["access_token"]
-        self.contact_id: str = session.json()["contact_id"]
+        self._url = url
+        self.token = ""
+        asked = {"inbox_key": inbox_key, "name": name, "locale": locale}
+        session = self._call("POST", "/api/v1/contact/sessions", json=asked)
+        self.token = session["access_token"]
+        self.contact_id: str = session["contact_id"]
         self.conversation_id = ""
 
     def write(self, text: str, **content: Any) -> str:
         """Writes a text, or another content by its kind; gives the message's id."""
         body = {"client_id": secrets.token_hex(12), "content": content or {"text": {"text": text}}}
-        answer = self._client.post("/api/v1/contact/messages", json=body)
-        answer.raise_for_status()
-        message: dict[str, Any] = answer.json()
+        message = self._call("POST", "/api/v1/contact/messages", json=body)
         message = message.get("message", message)
         self.conversation_id = message["conversation_id"]
         return str(message["id"])
 
     def ask_for_a_person(self) -> None:
         """Leaves the bot."""
-        path = f"/api/v1/contact/conversations/{self.conversation_id}:request_agent"
-        self._client.post(path, json={}).raise_for_status()
+        self._call("POST", f"{self._path}:request_agent", json={})
 
     def upload(self, name: str, content: bytes) -> dict[str, Any]:
         """Stores a file of one's own."""
-        answer = self._client.post("/api/v1/files", params={"name": name}, content=content)
-        answer.raise_for_status()
-        stored: dict[str, Any] = answer.json()
-        return stored
+        return self._call("POST", "/api/v1/files", params={"name": name}, content=content)
 
     def texts(self) -> list[str]:
         """The texts this visitor sees, oldest first."""
-        answer = self._client.get(
-            f"/api/v1/contact/conversations/{self.conversation_id}/messages", params={"page_size": 200}
-        )
-        answer.raise_for_status()
-        messages = answer.json()["messages"]
+        messages = self._call("GET", f"{self._path}/messages", params={"page_size": 200})["messages"]
         return [one["content"]["text"]["text"] for one in messages if (one["content"] or {}).get("text")]
 
     def mark_read(self) -> None:
         """Has read everything."""
-        conversation = self._client.get(f"/api/v1/contact/conversations/{self.conversation_id}").json()
-        path = f"/api/v1/contact/conversations/{self.conversation_id}:mark_read"
-        self._client.post(path, json={"through_public_rev": conversation["public_rev"]}).raise_for_status()
+        head = self._call("GET", self._path)["public_rev"]
+        self._call("POST", f"{self._path}:mark_read", json={"through_public_rev": head})
 
-    def close(self) -> None:
-        """Ends the connection."""
-        self._client.close()
+    @property
+    def _path(self) -> str:
+        return f"/api/v1/contact/conversations/{self.conversation_id}"
+
+    def _call(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        headers = {"authorization": f"Bearer {self.token}"} if self.token else {}
+        answer = httpx.request(method, self._url + path, headers=headers, timeout=30, **request)
+        answer.raise_for_status()
+        body: dict[str, Any] = answer.json()
+        return body

@@ -40,7 +40,7 @@ export function useDraft(userId: string, conversationId: () => string) {
   drafts.prune()
 
   function clear(): void {
-    Object.assign(draft, { ...EMPTY_DRAFT, note: draft.note })
+    Object.assign(draft, { ...EMPTY_DRAFT, note: draft.note, whisper: draft.whisper })
     save()
   }
 

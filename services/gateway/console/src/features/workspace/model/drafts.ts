@@ -2,11 +2,13 @@
 export interface Draft {
   text: string
   note: boolean
+  /** A supervisor's advice to the assignee. */
+  whisper: boolean
   replyTo: string
   mentions: string[]
 }
 
-export const EMPTY_DRAFT: Draft = { text: '', note: false, replyTo: '', mentions: [] }
+export const EMPTY_DRAFT: Draft = { text: '', note: false, whisper: false, replyTo: '', mentions: [] }
 const KEEP_MS = 30 * 24 * 3600_000
 const PREFIX = 'yunsong.draft.'
 

@@ -21,6 +21,8 @@ export interface Rights {
   reply: boolean
   /** Leave a note for colleagues. */
   note: boolean
+  /** Advise the agent who has it. */
+  whisper: boolean
   /** Label, snooze, transfer, close. */
   work: boolean
   pick: boolean
@@ -36,6 +38,7 @@ export function rightsIn(one: Conversation, me: string, can: (permission: string
   return {
     reply: writes && isMine && one.state === 'active',
     note: writes,
+    whisper: writes && supervises && one.state === 'active' && !isMine,
     work: writes && isOpen && (isMine || supervises),
     pick: writes && waits,
     takeOver: supervises && one.state === 'active' && !isMine,
