@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-import ipaddress
 import json
 import secrets
 import socket
@@ -15,15 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import h11
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.chart.harness.certificates import make_certificate
 from tests.chart.harness.store import Conflict, Store
 
 _ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 _KINDS = {"secrets": "Secret", "configmaps": "ConfigMap"}
+_NAMES = (
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+)
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "DELETE": "delete"}
 
 
@@ -41,7 +42,10 @@ class ApiServer:
         self.calls: list[str] = []
 
     async def start(self, listener: socket.socket) -> None:
-        self._certificate = _make_certificate(self._folder, self._address)
+        certificate, key = make_certificate(_NAMES, self._address)
+        self._certificate = certificate
+        (self._folder / "certificate.pem").write_text(certificate)
+        (self._folder / "key.pem").write_text(key)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self._folder / "certificate.pem", self._folder / "key.pem")
         self._server = await asyncio.start_server(self._serve, sock=listener, ssl=context)
@@ -154,41 +158,3 @@ def _status(code: int, reason: str, message: str) -> tuple[int, dict[str, Any]]:
     return code, {
         "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason, "message": message,
     }  # fmt: skip
-
-
-def _make_certificate(folder: Path, address: str) -> str:
-    """A certificate of its own, for the address and the usual names; also given back as PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kubernetes")])
-    now = dt.datetime.now(dt.UTC)
-    names = (
-        "kubernetes",
-        "kubernetes.default",
-        "kubernetes.default.svc",
-        "kubernetes.default.svc.cluster.local",
-    )
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(minutes=5))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName(
-                [*(x509.DNSName(each) for each in names), x509.IPAddress(ipaddress.ip_address(address))]
-            ),
-            critical=False,
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = certificate.public_bytes(serialization.Encoding.PEM).decode()
-    (folder / "certificate.pem").write_text(pem)
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    return pem

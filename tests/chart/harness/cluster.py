@@ -15,7 +15,7 @@ from typing import Any, Self
 from tests.chart.harness.api_server import ApiServer
 from tests.chart.harness.changes import Changes
 from tests.chart.harness.images import Images
-from tests.chart.harness.ingress import Ingress, routes_of
+from tests.chart.harness.ingress import Ingress, certificates_of, routes_of
 from tests.chart.harness.namespaces import MachineCannot, Network, why_not
 from tests.chart.harness.node import API_ADDRESS, Node, ServicePort
 from tests.chart.harness.pod import Pod
@@ -51,6 +51,7 @@ class Cluster:
         self.jobs: dict[str, Job] = {}
         self.background: set[asyncio.Task[None]] = set()
         self.ingress_port = ingress_port
+        self.ingress_tls_port = 0
         self.namespaces: dict[str, dict[str, str]] = {}
         self._addresses = iter(f"10.244.{high}.{low}" for high in range(1, 256) for low in range(1, 255))
         self._service_addresses: dict[str, str] = {}
@@ -180,6 +181,12 @@ class Cluster:
             for route in routes_of(found)
         ]
 
+        self._ingress.certificates = {
+            host: context
+            for found in self.store.of("Ingress")
+            for host, context in certificates_of(found, lambda name: self.content_of("Secret", name)).items()
+        }
+
     def _serve(self, service: Object, names: dict[str, list[str]]) -> list[ServicePort]:
         """One Service: its names into `names`, its ports' endpoints; its own address's ports are given back."""
         spec, name = service["spec"], service["metadata"]["name"]
@@ -260,7 +267,7 @@ class Cluster:
             _INGRESS_POD, "controller", _INGRESS_NAMESPACE, {"app.kubernetes.io/name": "ingress-nginx"}
         )
         self._ingress = Ingress(ingress, self.endpoints)
-        self.ingress_port = await self._ingress.start(self.ingress_port)
+        self.ingress_port, self.ingress_tls_port = await self._ingress.start(self.ingress_port)
         self.sync()
 
     async def _forward(self, listener: socket.socket, open_other: Any) -> None:

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from tests.chart.harness.images import Image
 from tests.chart.harness.probes import Prober, Timing, until_started, watch
 from yunsong_common.clock import Clock
@@ -132,6 +134,11 @@ class Process:
     @property
     def alive(self) -> bool:
         return self._shim.returncode is None
+
+    def memory(self) -> int:
+        """Bytes that its processes have in memory; what they share with each other is counted for each."""
+        processes = [psutil.Process(self.pid), *psutil.Process(self.pid).children(recursive=True)]
+        return sum(each.memory_info().rss for each in processes)
 
     def signal(self, number: signal.Signals) -> None:
         """A signal as the container engine sends it: process 1 sees it only if it handles it, but for SIGKILL."""

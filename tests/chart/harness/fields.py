@@ -246,6 +246,7 @@ KINDS: dict[str, Any] = {
     "Ingress": {
         "spec": {
             "ingressClassName": NO_EFFECT,
+            "tls": Each({"hosts": Each(OBEYED), "secretName": OBEYED}),
             "rules": Each({
                 "host": OBEYED,
                 "http": {"paths": Each({"path": OBEYED, "pathType": OneOf(("Prefix",)), "backend": _BACKEND})},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,17 @@ class Release:
         """`helm test`: what the test pods printed. Raises NotReached when one failed."""
         assert self._of("test"), "the chart has no test"
         return await self._run_hooks("test", within_s)
+
+    async def run_now(self, cron_job: str, *, within_s: float = 120) -> str:
+        """One run of a CronJob, as `kubectl create job --from` makes it; what it printed. Raises NotReached."""
+        found = self.cluster.store.get("CronJob", cron_job)
+        assert found is not None, cron_job
+        name = f"{cron_job}-{secrets.token_hex(3)}"
+        spec = found["spec"]["jobTemplate"]["spec"]
+        self._apply({"kind": "Job", "metadata": {"name": name}, "spec": spec})
+        job = self.cluster.jobs[name]
+        await job.complete(within_s)
+        return job.logs()
 
     def render(self, values: Mapping[str, Any], *, upgrade: bool = False) -> list[Object]:
         """The objects that these values give."""

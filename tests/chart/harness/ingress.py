@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Sequence
+import ssl
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +36,23 @@ class Route:
         plain = self.prefix.rstrip("/")
         named = self.host in ("", host) or (self.host.startswith("*.") and host.endswith(self.host[1:]))
         return named and (path == plain or path.startswith(f"{plain}/"))
+
+
+def certificates_of(
+    found: dict[str, Any], secret: Callable[[str], Mapping[str, bytes] | None]
+) -> dict[str, ssl.SSLContext]:
+    """By host, of an Ingress whose secrets are there. `secret` gives one's content by its name."""
+    contexts: dict[str, ssl.SSLContext] = {}
+    for each in found["spec"].get("tls") or []:
+        content = secret(each["secretName"])
+        if content is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            with tempfile.NamedTemporaryFile() as both:
+                both.write(content["tls.crt"] + b"\n" + content["tls.key"])
+                both.flush()
+                context.load_cert_chain(both.name)
+            contexts |= dict.fromkeys(each["hosts"], context)
+    return contexts
 
 
 def routes_of(found: dict[str, Any]) -> list[Route]:
@@ -68,21 +87,34 @@ class Ingress:
     def __init__(self, network: Network, endpoints: Endpoints) -> None:
         """`endpoints` gives the addresses of a Service's ready pods."""
         self.routes: list[Route] = []
+        self.certificates: dict[str, ssl.SSLContext] = {}
         self._network = network
         self._endpoints = endpoints
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._turn = 0
         self._clients: set[asyncio.Task[None]] = set()
 
-    async def start(self, port: int) -> int:
-        """The port on 127.0.0.1 that it listens at; any free one for 0."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", port)
-        taken: int = self._server.sockets[0].getsockname()[1]
-        return taken
+    async def start(self, port: int) -> tuple[int, int]:
+        """The ports on 127.0.0.1 that it listens at, without and with TLS; a free one for 0."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.sni_callback = self._choose
+        self._servers = [
+            await asyncio.start_server(self._accept, "127.0.0.1", port),
+            await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=context),
+        ]
+        plain, encrypted = (server.sockets[0].getsockname()[1] for server in self._servers)
+        return plain, encrypted
+
+    def _choose(self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> int | None:
+        """The certificate of the host that the client names; none for a host without one, which ends the handshake."""
+        if name not in self.certificates:
+            return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+        connection.context = self.certificates[name]
+        return None
 
     async def close(self) -> None:
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         for client in self._clients:
             client.cancel()
         await asyncio.gather(*self._clients, return_exceptions=True)
@@ -93,7 +125,7 @@ class Ingress:
         self._clients.add(task)
         task.add_done_callback(self._clients.discard)
         try:
-            with suppress(ConnectionError, h11.RemoteProtocolError, asyncio.CancelledError):
+            with suppress(ConnectionError, ssl.SSLError, h11.RemoteProtocolError, asyncio.CancelledError):
                 await self._serve(reader, writer)
         finally:
             writer.close()
@@ -129,9 +161,8 @@ class Ingress:
             behind = await self._connect(route)
         except OSError as error:
             return await _refuse(client, writer, 503, f"no pod of {route.service} answers: {error}")
-        peer = writer.get_extra_info("peername")[0]
         try:
-            return await _exchange(client, request, (reader, writer), behind, peer)
+            return await _exchange(client, request, (reader, writer), behind)
         except (ConnectionError, h11.RemoteProtocolError) as error:
             if client.our_state is h11.SEND_RESPONSE:
                 return await _refuse(client, writer, 502, f"the pod broke off: {error}")
@@ -157,17 +188,15 @@ class Ingress:
         raise last
 
 
-async def _exchange(
-    client: h11.Connection, request: h11.Request, front: Stream, behind: Stream, peer: str
-) -> bool:
+async def _exchange(client: h11.Connection, request: h11.Request, front: Stream, behind: Stream) -> bool:
     """One request to the pod and its answer back; a switch of protocols joins the two connections."""
     pod = h11.Connection(h11.CLIENT)
     upgrading = any(name == b"upgrade" for name, _ in request.headers)
     kept = [(name, value) for name, value in request.headers if upgrading or name not in _HOP_BY_HOP]
     kept = [(name, value) for name, value in kept if not name.startswith(b"x-forwarded-")]
     forwarded = [
-        (b"x-forwarded-for", peer.encode()),
-        (b"x-forwarded-proto", b"http"),
+        (b"x-forwarded-for", front[1].get_extra_info("peername")[0].encode()),
+        (b"x-forwarded-proto", b"https" if front[1].get_extra_info("ssl_object") else b"http"),
         (b"x-forwarded-host", dict(request.headers).get(b"host", b"")),
     ]
     sent = h11.Request(method=request.method, target=request.target, headers=[*kept, *forwarded])

@@ -67,7 +67,8 @@ class Pod:
         self.spec: Mapping[str, Any] = template["spec"]
         self.revision = revision
         self.address = around.next_address()
-        self.folder = around.folder / "pods" / name
+        # A StatefulSet's pods have their names again and again, an address is never another pod's.
+        self.folder = around.folder / "pods" / f"{name}-{self.address}"
         self.terminating = False
         self.phase = "Pending"
         self.events: list[str] = []

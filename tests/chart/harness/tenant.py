@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import httpx
 
+from tests.chart.harness.certificates import make_certificate
 from tests.chart.harness.cluster import Cluster
 from tests.chart.harness.helm import Release
 from tests.chart.harness.images import Images
@@ -21,21 +22,34 @@ from tests.support.polling import eventually
 
 _MANY = 10_000_000
 _PAUSE_S = 0.2
+_TLS = "certificate"
 _LIMITS = ("STAFF", "API_KEY", "CONTACT", "ANONYMOUS", "SIGN_INS")
 
 
 class Tenant:
     """`async with`, then `install`. `values` are the chart's, on top of what every run here needs."""
 
-    def __init__(self, folder: Path, images: Images, topology: str, values: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        images: Images,
+        topology: str,
+        values: Mapping[str, Any],
+        *,
+        certificate: Path | None = None,
+    ) -> None:
+        """With `certificate`, a file that the ingress' certificate is written to, people come over TLS."""
         self.cluster = Cluster(folder / "cluster", images)
         self.release = Release(self.cluster)
         self.api_key = ""
         self._topology = topology
         self._values = values
+        self._certificate = certificate
 
     @property
     def url(self) -> str:
+        if self._certificate is not None:
+            return f"https://localhost:{self.cluster.ingress_tls_port}"
         return f"http://localhost:{self.cluster.ingress_port}"
 
     def values(self, **changes: Any) -> dict[str, Any]:
@@ -43,7 +57,7 @@ class Tenant:
         usual: dict[str, Any] = {
             "topology": self._topology,
             "publicUrl": self.url,
-            "ingress": {"enabled": True},
+            "ingress": {"enabled": True, "tlsSecret": "" if self._certificate is None else _TLS},
             # A machine that runs other tests too needs its memory.
             "settings": {f"GATEWAY_{name}_PER_MINUTE": _MANY for name in _LIMITS},
         }
@@ -54,6 +68,11 @@ class Tenant:
 
     async def install(self) -> None:
         """`helm install --wait`, and the first sign-in."""
+        if self._certificate is not None:
+            certificate, key = make_certificate(["localhost"])
+            await asyncio.to_thread(self._certificate.write_text, certificate)
+            data = {"tls.crt": certificate, "tls.key": key}
+            self.cluster.store.create({"kind": "Secret", "metadata": {"name": _TLS}, "stringData": data})
         await self.release.install(self.values())
         await eventually(self._answers, within_s=15, what="the ingress' way to a pod")
         await self._make_key()
