@@ -178,7 +178,7 @@ class Running:
             )
             for (name, stream), group in group_by_consumer(service.subscriptions).items()
         ]  # fmt: skip
-        ops = OpsServicer(service.database, self.consumers)
+        ops = OpsServicer(service.database, self.consumers, service.bus, service.version)
         self.server = GrpcServer(
             [*service.grpc, (ops_pb2_grpc.add_OpsServiceServicer_to_server, ops)],
             release_key=settings.release_key.get_secret_value(),

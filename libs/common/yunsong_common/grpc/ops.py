@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from yunsong.ops.v1 import ops_pb2, ops_pb2_grpc
+from yunsong_common.bus.connection import Bus
 from yunsong_common.bus.consumer import Consumer
 from yunsong_common.bus.dead_letters import DeadLetter, list_dead_letters, replay_dead_letter
 from yunsong_common.db.database import Database
+from yunsong_common.db.migrations import schema_state
 from yunsong_common.errors import InvalidArgument, NotFound
 from yunsong_common.ids import is_uuid
 
@@ -16,9 +18,11 @@ from yunsong_common.ids import is_uuid
 class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
     """Dead letters and heads of one service."""
 
-    def __init__(self, database: Database, consumers: Sequence[Consumer]) -> None:
+    def __init__(self, database: Database, consumers: Sequence[Consumer], bus: Bus, version: str) -> None:
         self._database = database
         self._consumers = consumers
+        self._bus = bus
+        self._version = version
 
     async def ListDeadLetters(
         self, request: ops_pb2.ListDeadLettersRequest, _context: Any
@@ -56,6 +60,7 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
             unpublished = await tx.raw.fetchval(
                 f'SELECT count(*) FROM "{schema}".outbox WHERE published_at IS NULL'  # noqa: S608
             )
+            server = await tx.raw.fetchval("SHOW server_version")
         by_consumer = {(row["consumer"], f"YUNSONG_{row['package'].upper()}"): row for row in counts}
         heads = []
         for consumer in sorted(self._consumers, key=lambda item: (item.name, item.stream)):
@@ -69,7 +74,16 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
                     dead=row["dead"] if row else 0,
                 )
             )
-        return ops_pb2.GetHeadsResponse(heads=heads, unpublished=unpublished)
+        state = await schema_state(self._database)
+        return ops_pb2.GetHeadsResponse(
+            heads=heads,
+            unpublished=unpublished,
+            version=self._version,
+            schema_version=state.current if state else 0,
+            # Distributions add their own name: "16.4 (Debian 16.4-1)".
+            database_version=server.split(" ")[0],
+            nats_connected=self._bus.connected,
+        )
 
 
 def _after(token: str) -> tuple[str, str] | None:

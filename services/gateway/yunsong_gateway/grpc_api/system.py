@@ -73,7 +73,7 @@ class SystemApi(gateway_pb2_grpc.SystemServiceServicer):
             return gateway_pb2.ServiceState(name=service, ready=False, error=error.reason)
         return gateway_pb2.ServiceState(
             name=service,
-            version=self._version,
+            version=heads.version,
             ready=True,
             consumers=[
                 gateway_pb2.ConsumerState(
@@ -83,6 +83,9 @@ class SystemApi(gateway_pb2_grpc.SystemServiceServicer):
             ],
             dead_letters=min(sum(head.dead for head in heads.heads), 2**32 - 1),
             outbox_pending=min(heads.unpublished, 2**32 - 1),
+            schema_version=heads.schema_version,
+            nats_connected=heads.nats_connected,
+            database_version=heads.database_version,
         )
 
     def _ops(self, service: str) -> ops_pb2_grpc.OpsServiceStub:

@@ -3748,7 +3748,7 @@ export interface components {
              * @description When it was stored.
              */
             created_at: string | null;
-            /** @description A signed address that works for an hour. */
+            /** @description A signed address that works for an hour: a path for clients, the whole address for services. */
             url: string;
         };
         /** @description A stored file. */
@@ -4989,6 +4989,12 @@ export interface components {
             dead_letters: number;
             /** @description Events written and not yet published. */
             outbox_pending: number;
+            /** @description The version of its database schema; 0 when it is not known. */
+            schema_version: number;
+            /** @description It is connected to NATS. */
+            nats_connected: boolean;
+            /** @description The version of the database server that it uses, such as "16.4"; empty when it is not known. */
+            database_version: string;
         };
         /** @description A sign-in that has not ended. */
         Session: {
@@ -5464,7 +5470,35 @@ export interface components {
             type: string;
             title: string;
             status: number;
-            /** @description The reason, such as QUEUE_UNKNOWN. */
+            /**
+             * @description The reason, such as QUEUE_UNKNOWN. Operations name their own; any can answer with:
+             *
+             *     - `INVALID_REQUEST`: Fields are wrong, all of them named in `violations`: the same at every door, REST, sockets and webhooks' settings.
+             *     - `JSON_INVALID`: The body is not JSON.
+             *     - `PAGE_TOKEN_INVALID`: The page token is not one that this list gave.
+             *     - `MEDIA_TYPE_UNSUPPORTED`: The body is of another kind than the operation takes.
+             *     - `BODY_TOO_LARGE`: The body is over its bound.
+             *     - `IDEMPOTENCY_KEY_REUSED`: The Idempotency-Key was used for another request.
+             *     - `IDEMPOTENCY_KEY_IN_USE`: The first request with this Idempotency-Key is still running; try again.
+             *     - `TOKEN_NEEDED`: Sign in and send the token.
+             *     - `TOKEN_INVALID`: The token is not one of this product, or not for this.
+             *     - `TOKEN_EXPIRED`: The token has ended; renew it.
+             *     - `SESSION_ENDED`: The session has ended or was revoked; sign in again.
+             *     - `API_KEY_INVALID`: The API key is unknown or has ended.
+             *     - `PASSWORD_CHANGE_REQUIRED`: The first password must be replaced before anything else.
+             *     - `PERMISSION_MISSING`: The caller lacks the permission in `metadata.permission`.
+             *     - `ACCESS_DENIED`: The operation is not for this kind of caller.
+             *     - `ORIGIN_REFUSED`: Pages of this origin may not use the inbox.
+             *     - `ROUTE_UNKNOWN`: There is no operation at this path.
+             *     - `METHOD_NOT_ALLOWED`: The path has no operation of this method; `Allow` names those it has.
+             *     - `RATE_LIMITED`: Too many requests; `Retry-After` says when to go on.
+             *     - `TRANSACTION_CONFLICT`: Somebody changed the same at once; try again.
+             *     - `SERVICE_UNAVAILABLE`: The service behind the operation is away; try again.
+             *     - `SERVICE_NOT_LEARNED`: The operations are not all known yet; try again.
+             *     - `DATABASE_UNAVAILABLE`: The database is away; try again.
+             *     - `TIMEOUT`: No answer in time; whether it was done is unknown.
+             *     - `INTERNAL`: A fault of the product; it is logged under `trace_id`.
+             */
             code: string;
             /** @description A sentence for a person. */
             detail: string;
@@ -5473,6 +5507,26 @@ export interface components {
                 /** @description Path in the request, such as `queue.name`. */
                 field: string;
                 description: string;
+                /**
+                 * @description What is wrong with the field; beside others, it
+                 *
+                 *     - `REQUIRED`: is missing or blank
+                 *     - `TYPE`: is of another JSON type
+                 *     - `UNKNOWN_FIELD`: is no field here, or none that can be changed
+                 *     - `UNKNOWN_VALUE`: is none of the values, or one that is not possible here
+                 *     - `ENUM`: is none of the values
+                 *     - `FORMAT`: has another format
+                 *     - `PATTERN`: has characters that it cannot have
+                 *     - `INVALID_CHARACTER`: has a character that cannot be stored
+                 *     - `TOO_SHORT`: is too short
+                 *     - `TOO_LONG`: is too long
+                 *     - `TOO_FEW`: has too few entries
+                 *     - `TOO_MANY`: has too many entries
+                 *     - `TOO_SMALL`: is too small
+                 *     - `TOO_LARGE`: is too large
+                 *     - `OUT_OF_RANGE`: is too small or too large
+                 *     - `USER_UNKNOWN`: is no enabled user
+                 */
                 reason: string;
             }[];
             trace_id: string;
