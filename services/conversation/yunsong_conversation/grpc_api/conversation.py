@@ -5,25 +5,25 @@ from __future__ import annotations
 import logging
 from uuid import UUID
 
-from yunsong.conversation.v1 import conversation_pb2, conversation_pb2_grpc, message_pb2, model_pb2
+from yunsong.conversation.v1 import conversation_pb2, message_pb2, model_pb2
 from yunsong.router.v1 import router_pb2, router_pb2_grpc
 from yunsong_common.db import Database, Transaction, once
-from yunsong_common.errors import InvalidArgument, Violation, YunsongError
+from yunsong_common.errors import InvalidArgument, YunsongError
 from yunsong_common.grpc import Channels, current_call, current_principal
-from yunsong_conversation.domain.access import Viewer, check_read
+from yunsong_conversation.domain.access import check_read
 from yunsong_conversation.domain.conversation import Conversation
 from yunsong_conversation.domain.messages import AuthorKind
 from yunsong_conversation.domain.states import State
-from yunsong_conversation.entries import Entries, viewer_of
+from yunsong_conversation.entries import Entries
 from yunsong_conversation.grpc_api.context import Context
+from yunsong_conversation.grpc_api.work import WorkServicer, bounded, current_viewer
 from yunsong_conversation.handlers import messages as message_handlers
 from yunsong_conversation.handlers import start, work
-from yunsong_conversation.handlers.contacts import merge_attributes
 from yunsong_conversation.handlers.entry import Entry
 from yunsong_conversation.handlers.writer import Writer
 from yunsong_conversation.inbox_directory import InboxDirectory
 from yunsong_conversation.paging import key_of, page_size, token_of
-from yunsong_conversation.protocol import change_of, conversation_of, json_of, message_of, time_of
+from yunsong_conversation.protocol import change_of, conversation_of, message_of, time_of
 from yunsong_conversation.repository import changelog, conversations, lists, messages, projections, search
 from yunsong_conversation.segmentation import query_terms
 
@@ -36,16 +36,15 @@ _ORDERS = {
     conversation_pb2.CONVERSATION_SORT_DUE: lists.DUE,
     conversation_pb2.CONVERSATION_SORT_PRIORITY: lists.PRIORITY,
 }
-_UPDATABLE = ("priority", "subject", "attributes")
 
 
-class ConversationServicer(conversation_pb2_grpc.ConversationServiceServicer):
+class ConversationServicer(WorkServicer):
     """See the contract."""
 
     def __init__(
         self, db: Database, writer: Writer, entries: Entries, inboxes: InboxDirectory, channels: Channels
     ) -> None:
-        self._db = db
+        super().__init__(db)
         self._writer = writer
         self._entries = entries
         self._inboxes = inboxes
@@ -58,7 +57,7 @@ class ConversationServicer(conversation_pb2_grpc.ConversationServiceServicer):
         order = _ORDERS.get(request.sort, lists.ACTIVITY)
         after = key_of(order.name, request.page_token, order.types)
         limit = page_size(request.page_size, 50, 200)
-        viewer = _viewer()
+        viewer = current_viewer()
         filters = lists.Filters(
             states=frozenset(State(state) for state in request.states if state),
             assignee_id=request.assignee_id,
@@ -141,30 +140,6 @@ class ConversationServicer(conversation_pb2_grpc.ConversationServiceServicer):
             # The event says who must have it, so the router assigns it when it can.
             LOG.info("the started conversation %s is not assigned at once: %s", started.id, error.reason)
 
-    async def UpdateConversation(
-        self, request: conversation_pb2.UpdateConversationRequest, context: Context
-    ) -> model_pb2.Conversation:
-        """See the contract."""
-        paths = set(request.update_mask.paths)
-        if unknown := paths.difference(_UPDATABLE):
-            raise InvalidArgument(
-                reason="INVALID_REQUEST",
-                message=f"update_mask can name {', '.join(_UPDATABLE)}, not {', '.join(sorted(unknown))}",
-                violations=[
-                    Violation("update_mask", f"{path!r} cannot be changed", "UNKNOWN_FIELD")
-                    for path in sorted(unknown)
-                ],
-            )
-        conversation = await work.update(
-            self._db,
-            request.conversation_id,
-            _viewer(),
-            priority=(request.priority or model_pb2.PRIORITY_NORMAL) if "priority" in paths else None,
-            subject=request.subject.replace("\0", "") if "subject" in paths else None,
-            attributes=merge_attributes("{}", json_of(request.attributes)) if "attributes" in paths else None,
-        )
-        return conversation_of(conversation)
-
     async def ListMessages(
         self, request: conversation_pb2.ListMessagesRequest, context: Context
     ) -> conversation_pb2.ListMessagesResponse:
@@ -176,8 +151,8 @@ class ConversationServicer(conversation_pb2_grpc.ConversationServiceServicer):
             found, more = await messages.page(
                 tx,
                 conversation.id,
-                before_rev=_bounded(request.before_rev),
-                after_rev=_bounded(request.after_rev),
+                before_rev=bounded(request.before_rev),
+                after_rev=bounded(request.after_rev),
                 limit=page_size(request.page_size, 50, 200),
             )
         return conversation_pb2.ListMessagesResponse(
@@ -202,7 +177,7 @@ class ConversationServicer(conversation_pb2_grpc.ConversationServiceServicer):
         """See the contract."""
         return message_of(
             await message_handlers.edit(
-                self._db, request.conversation_id, request.message_id, _viewer(), request.text
+                self._db, request.conversation_id, request.message_id, current_viewer(), request.text
             )
         )
 
@@ -211,52 +186,8 @@ class ConversationServicer(conversation_pb2_grpc.ConversationServiceServicer):
     ) -> message_pb2.Message:
         """See the contract."""
         return message_of(
-            await message_handlers.recall(self._db, request.conversation_id, request.message_id, _viewer())
-        )
-
-    async def MarkRead(
-        self, request: conversation_pb2.MarkReadRequest, context: Context
-    ) -> conversation_pb2.MarkReadResponse:
-        """See the contract."""
-        mark = await work.mark_read(
-            self._db, request.conversation_id, _viewer(), _bounded(request.through_rev)
-        )
-        return conversation_pb2.MarkReadResponse(read_rev=mark)
-
-    async def SetLabels(
-        self, request: conversation_pb2.SetLabelsRequest, context: Context
-    ) -> model_pb2.Conversation:
-        """See the contract."""
-        return conversation_of(
-            await work.set_labels(self._db, request.conversation_id, _viewer(), list(request.label_ids))
-        )
-
-    async def SnoozeConversation(
-        self, request: conversation_pb2.SnoozeConversationRequest, context: Context
-    ) -> model_pb2.Conversation:
-        """See the contract."""
-        until = time_of(request, "until")
-        assert until is not None  # the contract requires it
-        return conversation_of(await work.snooze(self._db, request.conversation_id, _viewer(), until))
-
-    async def CloseConversation(
-        self, request: conversation_pb2.CloseConversationRequest, context: Context
-    ) -> model_pb2.Conversation:
-        """See the contract."""
-        summary = request.summary.replace("\0", "")
-        return conversation_of(
-            await work.close(
-                self._db, request.conversation_id, _viewer(), request.wrap_up_category_id, summary
-            )
-        )
-
-    async def MarkSpam(
-        self, request: conversation_pb2.MarkSpamRequest, context: Context
-    ) -> model_pb2.Conversation:
-        """See the contract."""
-        return conversation_of(
-            await work.mark_spam(
-                self._db, request.conversation_id, _viewer(), block_contact=request.block_contact
+            await message_handlers.recall(
+                self._db, request.conversation_id, request.message_id, current_viewer()
             )
         )
 
@@ -269,7 +200,7 @@ class ConversationServicer(conversation_pb2_grpc.ConversationServiceServicer):
             found = await changelog.after(
                 tx,
                 conversation.id,
-                _bounded(request.after_rev),
+                bounded(request.after_rev),
                 conversation.rev,
                 page_size(request.page_size, 200, 500),
                 public=False,
@@ -292,7 +223,7 @@ class ConversationServicer(conversation_pb2_grpc.ConversationServiceServicer):
         async with self._db.read(snapshot=True) as tx:
             hits = await search.find(
                 tx,
-                await work.viewing(tx, _viewer()),
+                await work.viewing(tx, current_viewer()),
                 terms,
                 conversation_id=request.conversation_id,
                 contact_id=request.contact_id,
@@ -314,16 +245,7 @@ class ConversationServicer(conversation_pb2_grpc.ConversationServiceServicer):
         )
 
 
-def _viewer() -> Viewer:
-    return viewer_of(current_principal())
-
-
 async def _readable(tx: Transaction, conversation_id: str) -> Conversation:
     conversation = await conversations.get(tx, conversation_id)
-    check_read(conversation, await work.viewing(tx, _viewer()))
+    check_read(conversation, await work.viewing(tx, current_viewer()))
     return conversation
-
-
-def _bounded(rev: int) -> int:
-    # The contract's uint64 has numbers that a bigint has not.
-    return min(rev, 2**62)
