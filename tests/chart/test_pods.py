@@ -104,6 +104,22 @@ def test_servers_are_probed_as_clients_meet_them(compact: Rendered) -> None:
         assert nats[probe]["httpGet"]["path"].startswith("/healthz")
 
 
+def test_parameters_reach_the_server_as_they_were_written() -> None:
+    rendered = render(
+        ci("minimal"),
+        {"postgresql.parameters": {"work_mem": 10000000, "random_page_cost": 1.1, "jit": False}},
+    )
+    [container] = rendered.pod("postgresql")["spec"]["containers"]
+    wanted = {
+        "jit=false",
+        "random_page_cost=1.1",
+        "work_mem=10000000",
+        "max_connections=200",
+        "shared_buffers=128MB",
+    }
+    assert set(container["args"]) == {"-c", *wanted}
+
+
 def test_a_pod_has_time_to_finish(rendered: Rendered) -> None:
     for deployment in rendered.of("Deployment"):
         spec = deployment["spec"]["template"]["spec"]

@@ -62,7 +62,7 @@ def test_a_route_belongs_to_the_clusters_gateway() -> None:
     ("name", "wanted", "unwanted"),
     [
         ("compact", ["https://support.example", "get secret t-yunsong-first-sign-in", "t-yunsong-backup-key"], ["port-forward"]),
-        ("distributed", ["get secret t-yunsong-first-sign-in", "Nothing is backed up"], ["port-forward"]),
+        ("distributed", ["get secret t-yunsong-first-sign-in", "Nothing is backed up", "trustedProxies is empty"], ["port-forward"]),
         ("minimal", ["port-forward service/t-yunsong 8080:80", "Back up the secret t-yunsong-keys"], []),
         ("external", ["get secret yunsong-first-sign-in"], ["Back up the secret"]),
         ("restricted", ["no administrator was made"], ["first-sign-in"]),

@@ -36,6 +36,25 @@
 {{- if and .Values.restore.from .Values.backup.url (hasPrefix "file:" .Values.restore.from) -}}
 {{- fail "restore.from is a folder but backups go to an object store: set restore.from to s3://..., or leave backup.url empty" -}}
 {{- end -}}
+{{- if and .Values.telemetry.otlpEndpoint .Values.networkPolicy.enabled (not .Values.networkPolicy.extraEgress) -}}
+{{- fail "telemetry.otlpEndpoint is set but no way leads there: name the collector and its port in networkPolicy.extraEgress" -}}
+{{- end -}}
+{{- if and .Values.monitoring.serviceMonitor.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.metricsFrom) -}}
+{{- fail "monitoring.serviceMonitor is enabled but nobody is let in: name Prometheus' namespace in networkPolicy.metricsFrom" -}}
+{{- end -}}
+{{- $own := list "DATABASE_URL" "NATS_URL" "DATABASE_POOL" "GRACE_S" "HOME" "OTLP_ENDPOINT" "PUBLIC_URL" "TRUSTED_PROXIES" "FIRST_ADMINISTRATOR" "FILES_URL" "FILES_OPTIONS" -}}
+{{- $settings := dict "settings" .Values.settings -}}
+{{- range $name, $component := .Values.components }}{{ $_ := set $settings (printf "components.%s.settings" $name) (default dict $component.settings) }}{{ end -}}
+{{- range $path, $entries := $settings -}}
+{{- range $name, $_ := $entries -}}
+{{- if has $name $own -}}
+{{- fail (printf "%s.%s: the chart has a value of its own for that, see its README" $path $name) -}}
+{{- end -}}
+{{- if regexMatch "(_KEY|_KEYS|_KEY_ID|SECRET|PASSWORD|TOKEN)$" $name -}}
+{{- fail (printf "%s.%s would stand in the release for everyone to read: put it into a secret under its whole name, YUNSONG_..., and name the secret in envFrom" $path $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- $plugins := list -}}
 {{- range .Values.plugins -}}
 {{- if eq (not .image) (not .volume) -}}
