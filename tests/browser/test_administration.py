@@ -232,6 +232,16 @@ def test_a_role_opens_only_what_it_holds(desk: Desk) -> None:
     expect(own.get_by_role("heading", level=1)).to_have_text("You may not open this page")
 
 
+def test_the_system_state_tells_what_every_service_stands_on(desk: Desk) -> None:
+    page = _open(desk, "/admin/state")
+    expect(page.get_by_text(re.compile(r"All is well · version \d"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"Database answers · PostgreSQL \d+"))).to_be_visible()
+    expect(page.get_by_text("NATS connected")).to_be_visible()
+    for service in ("Gateway", "Channels", "Conversations", "Dispatch", "Bot", "Quality and reports"):
+        row = page.get_by_role("row").filter(has=page.get_by_role("cell", name=service, exact=True))
+        expect(row).to_contain_text("Ready")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("locale", "theme", "viewport"),
