@@ -53,7 +53,7 @@ export function Composer(): JSX.Element {
   return (
     <div class="composer">
       {conversation?.state === "bot" && (
-        <button type="button" class="chip" onClick={() => void messenger.requestAgent().catch(() => null)}>
+        <button type="button" class="chip" onClick={() => (input.current!.focus(), void messenger.requestAgent().catch(() => null))}>
           {t("ask_person")}
         </button>
       )}

@@ -29,6 +29,11 @@ export function Panel(): JSX.Element {
     if (event.key === "Escape" && !isPage && !event.defaultPrevented) messenger.show(false);
     else if (isModal) trap(event, panel.current!);
   };
+  // What was pressed may be gone or disabled after that; the keyboard must not fall out of the panel with it.
+  const onClick = () => {
+    const one = panel.current!;
+    setTimeout(() => (one.getRootNode() as ShadowRoot).activeElement ?? one.focus(), 50);
+  };
   const takes = !messenger.settings.hide_attachments && !fault && !messenger.asksFirst;
   const onDrop = (event: DragEvent) => {
     setDragging(0);
@@ -46,6 +51,7 @@ export function Panel(): JSX.Element {
       aria-labelledby="title"
       tabIndex={-1}
       onKeyDown={onKey}
+      onClick={onClick}
       onDragEnter={() => setDragging((depth) => depth + 1)}
       onDragLeave={() => setDragging((depth) => depth - 1)}
       onDragOver={(event) => takes && event.preventDefault()}

@@ -87,7 +87,7 @@ export function Timeline(): JSX.Element {
 /** What the business says first, and that nobody is there. */
 function Greeting(): JSX.Element {
   const { messenger, i18n, t } = useAround();
-  const greeting = i18n.of(messenger.inbox?.greeting);
+  const greeting = i18n.of(messenger.inbox?.greeting) || t("subtitle");
   const away = messenger.isStaffed || messenger.thread?.isOpen ? "" : i18n.of(messenger.settings.texts)?.away_message || t("away_message");
   return (
     <>
