@@ -30,5 +30,7 @@ machine fails the run before anything starts. Known and without effect: what pla
 seccomp profiles, alerts, dashboards, budgets (nothing is evicted here) and autoscalers, which stay at their least.
 
 A run by hand: `make test ARGS=tests/chart/harness`, with `HARNESS_TREE=...` for the images of another tree. It needs root, `nsenter`,
-`ip` and `iptables-restore`; `why_not()` says what is missing.
+`ip` and `iptables-restore`; without them the tests that run something are skipped with the reason, and fail with REQUIRE_NAMESPACES=1.
+In a CI whose runner is not root: `sudo --preserve-env=PATH,REQUIRE_NAMESPACES make test ARGS=tests/chart/harness`; a container needs
+`--privileged`.
 """

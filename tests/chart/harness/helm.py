@@ -40,7 +40,7 @@ class Release:
         self._applied: dict[tuple[str, str], Object] = {}
         self._hooks: list[Object] = []
 
-    async def install(self, values: Mapping[str, Any], *, within_s: float = 120) -> None:
+    async def install(self, values: Mapping[str, Any], *, within_s: float = 200) -> None:
         """Raises Refused before anything is done, or NotReached for what did not become ready."""
         await self.apply(self.render(values), within_s=within_s)
 
