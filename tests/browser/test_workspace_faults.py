@@ -70,6 +70,7 @@ def test_a_reload_before_the_network_is_back_loses_nothing(desk: Desk, agent: Pa
     page = fresh.new_page()
     page.goto(agent.url)
     expect(message(page, "别丢了我")).to_be_visible()
+    expect(page.locator("article.waiting")).to_have_count(0, timeout=20_000)
     until(lambda: visitor.texts().count("别丢了我") == 1)
     fresh.close()
 

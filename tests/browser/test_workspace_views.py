@@ -81,42 +81,68 @@ def test_ten_thousand_messages_scroll_and_stay_where_they_are(desk: Desk, online
     go(desk, "agent1")
     visitor = visitor_of(desk, "很长", "你好")
     expect(row(page, "很长")).to_be_visible()
-    page.route(re.compile(rf"/conversations/{visitor.conversation_id}/messages\?"), _long_thread)
+    thread = LongThread()
+    page.route(re.compile(rf"/conversations/{visitor.conversation_id}/messages\?"), thread.answer)
     open_conversation(page, "很长")
     expect(message(page, f"第 {_MANY} 条")).to_be_visible()
     scroller = page.get_by_role("region", name="消息")
+    frames = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
     for _ in range(40):
         scroller.evaluate("(one) => { one.scrollTop -= 700 }")
-        page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        page.evaluate(frames)
     drawn = page.locator(".drawn > div").count()
     assert 5 < drawn < 80, drawn
     # What is in sight stays in its place while an older page comes in above it.
-    place = _FIRST_IN_SIGHT
+    thread.pause()
     scroller.evaluate("(one) => { one.scrollTop = 300 }")
-    before = scroller.evaluate(place)
+    page.evaluate(frames)
+    before = scroller.evaluate(_FIRST_IN_SIGHT)
+    height = scroller.evaluate("(one) => one.querySelector('.all').offsetHeight")
+    thread.go_on()
     page.wait_for_function(
-        "(height) => document.querySelector('.all').offsetHeight > height + 1000",
-        arg=scroller.evaluate("(one) => one.querySelector('.all').offsetHeight"),
+        "(height) => document.querySelector('.all').offsetHeight > height + 1000", arg=height
     )
-    after = scroller.evaluate(place)
+    page.evaluate(frames)
+    after = scroller.evaluate(_FIRST_IN_SIGHT)
     assert before[0] == after[0]
     assert abs(before[1] - after[1]) < 3, (before, after)
     page.get_by_role("button", name=re.compile("回到最新")).click()
     expect(message(page, f"第 {_MANY} 条")).to_be_visible()
 
 
-def _long_thread(route: Route) -> None:
-    query = {name: int(values[0]) for name, values in parse_qs(urlsplit(route.request.url).query).items()}
-    size = query.get("page_size", 50)
-    if after := query.get("after_rev"):
-        revs = list(range(after + 1, min(after + size, _MANY) + 1))
-        more = bool(revs) and revs[-1] < _MANY
-    else:
-        end = query.get("before_rev", _MANY + 1)
-        revs = list(range(max(1, end - size), end))
-        more = bool(revs) and revs[0] > 1
-    body = {"messages": [_message(rev) for rev in revs], "has_more": more, "head_rev": _MANY}
-    route.fulfill(status=200, content_type="application/json", body=json.dumps(body))
+class LongThread:
+    """Answers for the server with a history that nobody wrote."""
+
+    def __init__(self) -> None:
+        self._paused = False
+        self._waiting: list[Route] = []
+
+    def pause(self) -> None:
+        """Answers nothing more until `go_on`."""
+        self._paused = True
+
+    def go_on(self) -> None:
+        """Answers what waits."""
+        self._paused = False
+        for route in self._waiting:
+            self.answer(route)
+
+    def answer(self, route: Route) -> None:
+        """Answers one page of messages."""
+        if self._paused:
+            self._waiting.append(route)
+            return
+        query = {name: int(values[0]) for name, values in parse_qs(urlsplit(route.request.url).query).items()}
+        size = query.get("page_size", 50)
+        if after := query.get("after_rev"):
+            revs = list(range(after + 1, min(after + size, _MANY) + 1))
+            more = bool(revs) and revs[-1] < _MANY
+        else:
+            end = query.get("before_rev", _MANY + 1)
+            revs = list(range(max(1, end - size), end))
+            more = bool(revs) and revs[0] > 1
+        body = {"messages": [_message(rev) for rev in revs], "has_more": more, "head_rev": _MANY}
+        route.fulfill(status=200, content_type="application/json", body=json.dumps(body))
 
 
 def _message(rev: int) -> dict[str, Any]:
