@@ -50,7 +50,7 @@ def made_once(folder: Path) -> Iterator[Path | None]:
 
 def skeleton() -> Path:
     """The lowest layer."""
-    place = CACHE / "base"
+    place = CACHE / f"base-{_recipe()}"
     with made_once(place) as fresh:
         if fresh is not None:
             for name in _FOLDERS:
@@ -85,7 +85,7 @@ def machine_binds() -> dict[str, Path]:
 
 
 def _programs() -> Path:
-    place = CACHE / "programs"
+    place = CACHE / f"programs-{_recipe()}"
     with made_once(place) as fresh:
         if fresh is not None:
             for name in ("bin", "sbin", "local/bin"):
@@ -107,7 +107,7 @@ def runtime_packages() -> Path:
     lock = (ROOT / "requirements" / "runtime.txt").read_text("utf-8")
     names = re.findall(r"^([A-Za-z0-9_.-]+)(?:\[[^\]]*\])?==(\S+)", lock, re.MULTILINE)
     versions = "-".join(f"{name}{version}" for name, version in names)
-    place = CACHE / f"runtime-{_short(versions)}"
+    place = CACHE / f"runtime-{_short(versions)}-{_recipe()}"
     with made_once(place) as fresh:
         if fresh is not None:
             environment = fresh / PLACE
@@ -154,6 +154,11 @@ def _link_package(name: str, version: str, target: Path) -> None:
 def compile_packages(target: Path) -> None:
     """As pip does for an image; a read-only root could not keep what is compiled at the start."""
     compileall.compile_dir(target, quiet=2, workers=1)
+
+
+def _recipe() -> str:
+    """Changes with how layers are made, and with the interpreter that they are made for."""
+    return _short(Path(__file__).read_text("utf-8") + sys.version + sys.base_prefix)
 
 
 def _short(text: str) -> str:
