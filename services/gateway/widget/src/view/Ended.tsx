@@ -13,7 +13,7 @@ export function Ended(): JSX.Element {
   return (
     <div class="ended">
       {can_rate ? <Rating score={csat_score} /> : csat_score ? <p>{t("rated")}</p> : <p>{t("ended")}</p>}
-      <button type="button" class="strong" onClick={() => ((messenger.goesOn = true), messenger.changed())}>
+      <button type="button" class={can_rate && !csat_score ? "quiet" : "strong"} onClick={() => ((messenger.goesOn = true), messenger.changed())}>
         {t("new")}
       </button>
     </div>
@@ -60,7 +60,7 @@ function Rating({ score }: { score: number }): JSX.Element {
       {!!chosen && (
         <>
           <textarea rows={2} maxLength={1000} aria-label={t("rate_comment")} placeholder={t("rate_comment")} value={comment} onInput={(event) => setComment(event.currentTarget.value)} />
-          <button class="quiet">{t("rate_send")}</button>
+          <button class="strong">{t("rate_send")}</button>
         </>
       )}
       {failed && (

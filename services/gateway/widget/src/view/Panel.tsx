@@ -31,8 +31,8 @@ export function Panel(): JSX.Element {
   };
   // What was pressed may be gone or disabled after that; the keyboard must not fall out of the panel with it.
   const onClick = () => {
-    const one = panel.current!;
-    setTimeout(() => (one.getRootNode() as ShadowRoot).activeElement ?? one.focus(), 50);
+    const one = panel.current; // gone already when it was closed by this
+    if (one) setTimeout(() => (one.getRootNode() as ShadowRoot).activeElement ?? one.focus(), 50);
   };
   const takes = !messenger.settings.hide_attachments && !fault && !messenger.asksFirst;
   const onDrop = (event: DragEvent) => {
