@@ -21,6 +21,7 @@ from tests.load import (
     bench_bot,
     bench_routing,
     delivery,
+    desk,
     idle,
     message_stock,
     resting,
@@ -46,14 +47,18 @@ MARKS: dict[str, tuple[float, bool]] = {
     "bot_p99_ms": (20, True),
     "search_p99_ms": (200, True),
     "rest_mb": (200, True),
+    "desk_input_p99_ms": (100, True),
     "ready_s": (5, True),
 }
 
 
 # Every client of a run comes from one address; the bounds that protect a real installation would measure themselves.
-_NO_LIMITS = {
-    f"YUNSONG_GATEWAY_{name}_PER_MINUTE": "10000000"
-    for name in ("STAFF", "API_KEY", "CONTACT", "ANONYMOUS", "SIGN_INS")
+_ENVIRONMENT = {
+    "YUNSONG_GATEWAY_PAGES": str(Path("build/pages").resolve()),
+    **{
+        f"YUNSONG_GATEWAY_{name}_PER_MINUTE": "10000000"
+        for name in ("STAFF", "API_KEY", "CONTACT", "ANONYMOUS", "SIGN_INS")
+    },
 }
 
 
@@ -73,6 +78,10 @@ async def _search(product: Product) -> Figures:
     return await search.run(await _admin(product))
 
 
+async def _desk(product: Product) -> Figures:
+    return await desk.run(await _admin(product))
+
+
 async def _resting(product: Product) -> Figures:
     return await resting.run(product)
 
@@ -82,6 +91,7 @@ WITH_PRODUCT: dict[str, Callable[[Product], Awaitable[Figures]]] = {
     "idle": _idle,
     "search": _search,
     "resting": _resting,
+    "desk": _desk,
 }
 ALONE: dict[str, Callable[[], Awaitable[Figures]]] = {
     "append": bench_append.run,
@@ -113,7 +123,7 @@ async def _measure(part: str, topology: str) -> Figures:
     if part in ALONE:
         return await ALONE[part]()
     with TemporaryDirectory(prefix="yunsong-bench-") as folder:
-        async with Product(Path(folder), topology, environment=_NO_LIMITS) as product:
+        async with Product(Path(folder), topology, environment=_ENVIRONMENT) as product:
             return await WITH_PRODUCT[part](product)
 
 
