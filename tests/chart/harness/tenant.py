@@ -6,6 +6,7 @@ import asyncio
 import os
 import secrets
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -135,6 +136,7 @@ class AskingAllTheTime:
     def __init__(self, tenant: Tenant) -> None:
         self.answered = 0
         self.failed: list[str] = []
+        self._began = time.monotonic()
         self._tenant = tenant
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -147,6 +149,9 @@ class AskingAllTheTime:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def _note(self, what: str) -> None:
+        self.failed.append(f"{time.monotonic() - self._began:.1f} s {what}")
+
     async def _ask(self, path: str) -> None:
         headers = {"authorization": f"Bearer {self._tenant.api_key}"}
         while True:
@@ -156,9 +161,9 @@ class AskingAllTheTime:
                 ) as client:
                     answer = await client.get(path, params={"page_size": "1"})
                 if answer.status_code != httpx.codes.OK:
-                    self.failed.append(f"{path}: {answer.status_code} {answer.text[:200]}")
+                    self._note(f"{path}: {answer.status_code} {answer.text[:200]}")
             except httpx.HTTPError as error:
-                self.failed.append(f"{path}: {error!r}")
+                self._note(f"{path}: {error!r}")
             self.answered += 1
             # The pace of the requests, not a wait for anything.
             await asyncio.sleep(_PAUSE_S)
