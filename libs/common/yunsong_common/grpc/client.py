@@ -32,6 +32,9 @@ _CHANNEL_OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2000),
+    # When a server's last pod goes, its successor's address is in the names already: half a minute of waiting to look, which is
+    # the library's own limit, would be half a minute of refusals.
+    ("grpc.dns_min_time_between_resolutions_ms", 500),
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),

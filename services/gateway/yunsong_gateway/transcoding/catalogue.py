@@ -31,6 +31,9 @@ _CHANNEL_OPTIONS = (
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 2_000),
+    # When a server's last pod goes, its successor's address is in the names already: half a minute of waiting to look, which is
+    # the library's own limit, would be half a minute of refusals.
+    ("grpc.dns_min_time_between_resolutions_ms", 500),
     ("grpc.use_local_subchannel_pool", 1),
     (
         "grpc.service_config",
