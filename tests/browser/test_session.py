@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
+import struct
+import time
+
 import pytest
 from playwright.sync_api import ViewportSize, expect
 
@@ -82,3 +88,58 @@ def test_the_language_and_the_theme_are_remembered(desk: Desk) -> None:
     page.reload()
     expect(page.get_by_role("heading", level=1)).to_have_text("个人资料")
     expect(page.locator("html")).to_have_class("dark")
+
+
+def test_a_second_factor_guards_the_sign_in(desk: Desk) -> None:
+    desk.allow("status of 401")
+    page = desk.open("agent3", "/profile", locale="en")
+    page.get_by_role("button", name="Turn on two-step sign-in").click()
+    expect(page.get_by_role("img", name="QR code for two-step sign-in")).to_be_visible()
+    page.get_by_text("Cannot scan it?").click()
+    secret = page.get_by_role("group", name="Key", exact=True).locator("code").inner_text()
+    assert_accessible(page)
+    page.get_by_label("Code").fill(_totp(secret))
+    page.get_by_role("button", name="Turn on", exact=True).click()
+    codes = page.get_by_role("group", name="Recovery codes").locator("pre").inner_text().split()
+    page.get_by_role("button", name="I have kept them").click()
+
+    other = desk.open(path="/sign-in", locale="en")
+    other.get_by_label("User name").fill("agent3")
+    other.get_by_label("Password", exact=True).fill(desk.password_of("agent3"))
+    other.get_by_role("button", name="Sign in", exact=True).click()
+    other.get_by_label("Code").fill("000000")
+    other.get_by_role("button", name="Sign in", exact=True).click()
+    expect(other.get_by_role("alert")).to_contain_text("The code is wrong")
+    other.get_by_label("Code").fill(codes[0])
+    other.get_by_role("button", name="Sign in", exact=True).click()
+    expect(other.get_by_role("navigation", name="Main navigation")).to_be_visible()
+
+
+def test_a_device_can_be_signed_out_from_another(desk: Desk) -> None:
+    desk.allow("status of 401")
+    lost = desk.open("agent2", "/profile", locale="en")
+    expect(lost.get_by_role("heading", level=1)).to_be_visible()
+    page = desk.open("agent2", "/profile", locale="en")
+    devices = page.get_by_role("listitem").filter(has=page.get_by_role("button", name="Sign out"))
+    expect(devices).to_have_count(2)
+    expect(devices.first).to_contain_text("This device")
+    devices.last.get_by_role("button", name="Sign out").click()
+    page.get_by_role("dialog").get_by_role("button", name="Sign out").click()
+    expect(devices).to_have_count(1)
+    # The other one's socket is closed, so it hears of it without a click.
+    expect(lost.get_by_label("User name")).to_be_visible()
+
+
+def test_shows_the_name_that_was_changed(desk: Desk) -> None:
+    page = desk.open("agent1", "/profile", locale="en")
+    page.get_by_label("Name", exact=True).fill("Lin of the pines")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("button", name="Account: Lin of the pines")).to_be_visible()
+
+
+def _totp(secret: str) -> str:
+    """The code of this moment (RFC 6238)."""
+    key = base64.b32decode(secret + "=" * (-len(secret) % 8))
+    digest = hmac.digest(key, struct.pack(">Q", int(time.time()) // 30), hashlib.sha1)
+    offset = digest[-1] & 15
+    return f"{(struct.unpack('>I', digest[offset : offset + 4])[0] & 0x7FFFFFFF) % 1_000_000:06}"

@@ -4,6 +4,10 @@ import { live } from '@/api/socket'
 import { useMe } from './me'
 
 let started: Promise<void> | null = null
+// New rights show at once; what they no longer allow is refused by the server anyway.
+live.onRightsChanged(() => {
+  if (started) void useMe().load().catch(() => undefined)
+})
 
 export function startFeatures(): Promise<void> {
   started ??= start()
