@@ -115,6 +115,19 @@ def test_an_unknown_inbox_is_said_plainly(desk: Desk) -> None:
     expect(page.get_by_role("alert")).to_have_text("This chat does not exist or is switched off.")
 
 
+def test_a_blocked_contact_is_told(desk: Desk) -> None:
+    key = new_inbox(desk)
+    page = desk.open(path=f"/chat/{key}", locale="en")
+    say(page, "one")
+    expect(page.locator("#yunsong .mark").last).to_contain_text("Sent")
+    with desk.rest("admin") as admin:
+        newest = admin.get("/api/v1/conversations", params={"page_size": 1}).json()["conversations"][0]
+        answer = admin.post(f"/api/v1/contacts/{newest['contact_id']}:set_blocked", json={"blocked": True})
+        assert answer.is_success, answer.text
+    say(page, "two")
+    expect(page.get_by_role("alert")).to_have_text("Messages from you are not taken here any more.")
+
+
 def test_an_app_proves_its_user_in_the_address(desk: Desk) -> None:
     data = httpx.get(f"{desk.product.url}/demo/shop.json").json()
     customer = data["customers"][1]
