@@ -28,9 +28,28 @@ async def test_wrong_sign_ins_are_told_apart_by_nobody_and_lock(door: Door) -> N
     assert int(locked.headers["retry-after"]) > 10
 
 
+async def test_a_refresh_whose_answer_was_lost_may_be_repeated(door: Door) -> None:
+    first = await door.sign_in()
+    lost = await door.http.post("/api/v1/sessions:refresh", json={"refresh_token": first["refresh_token"]})
+    again = await door.http.post("/api/v1/sessions:refresh", json={"refresh_token": first["refresh_token"]})
+    assert again.status_code == 200, again.text
+    onward = await door.http.post(
+        "/api/v1/sessions:refresh", json={"refresh_token": again.json()["refresh_token"]}
+    )
+    assert onward.status_code == 200
+    # Only one way leads on: who holds the one that was lost is not its client.
+    stolen = await door.http.post(
+        "/api/v1/sessions:refresh", json={"refresh_token": lost.json()["refresh_token"]}
+    )
+    assert stolen.json()["code"] == "REFRESH_TOKEN_REUSED"
+
+
 async def test_refresh_tokens_rotate_and_a_reused_one_ends_the_session(door: Door) -> None:
     first = await door.sign_in()
-    renewed = await door.http.post("/api/v1/sessions:refresh", json={"refresh_token": first["refresh_token"]})
+    second = await door.http.post("/api/v1/sessions:refresh", json={"refresh_token": first["refresh_token"]})
+    renewed = await door.http.post(
+        "/api/v1/sessions:refresh", json={"refresh_token": second.json()["refresh_token"]}
+    )
     assert renewed.status_code == 200
     access = bearer(renewed.json()["access_token"])
     assert (await door.http.get("/api/v1/me", headers=access)).status_code == 200

@@ -16,6 +16,7 @@ from yunsong_gateway.identity.vault import new_token, token_hash
 
 _FREE_FAILURES = 5  # wrong sign-ins of one name before it waits
 _LOCK_S, _MAX_LOCK_S = 30.0, 900.0  # the first wait; it doubles with every further failure
+_LOST_ANSWER_S = 30.0  # so long may a refresh whose answer was lost be repeated
 _FORGET_S = 3600.0  # after so long without a failure the count starts again
 
 
@@ -106,11 +107,15 @@ class RefreshTokenReused(Unauthenticated):
 async def rotate(tx: Transaction, refresh_token: str, lifetime: dt.timedelta) -> tuple[str, str, str] | None:
     """Uses a refresh token once: (session id, user id, the next token), or None when it was used before.
 
-    In that case the session has been ended in this transaction. Raises Unauthenticated / REFRESH_TOKEN_INVALID.
+    In that case the session has been ended in this transaction. A client whose answer was lost, as a page's is that is reloaded at
+    that moment, may come once more with the same token for half a minute, as long as nobody used what it should have got: that
+    one is void then, so there is never more than one way on. Raises Unauthenticated / REFRESH_TOKEN_INVALID.
     """
     now = await tx.now()
     row = await tx.raw.fetchrow(
-        "SELECT t.used_at, s.id, s.user_id, s.ended_at, s.expires_at FROM refresh_tokens t "
+        "SELECT t.used_at, s.id, s.user_id, s.ended_at, s.expires_at, "
+        "EXISTS (SELECT 1 FROM refresh_tokens n WHERE n.session_id = s.id AND n.used_at > t.used_at) AS went_on "
+        "FROM refresh_tokens t "
         "JOIN sessions s ON s.id = t.session_id WHERE t.hash = $1 FOR UPDATE OF s, t",
         token_hash(refresh_token),
     )
@@ -119,11 +124,14 @@ async def rotate(tx: Transaction, refresh_token: str, lifetime: dt.timedelta) ->
             reason="REFRESH_TOKEN_INVALID", message="The refresh token is not valid; sign in again."
         )
     session_id, user_id = str(row["id"]), str(row["user_id"])
-    if row["used_at"] is not None:
+    if row["used_at"] is not None and (
+        row["went_on"] or now - row["used_at"] > dt.timedelta(seconds=_LOST_ANSWER_S)
+    ):
         await end(tx, user_id, session_id=session_id, reason="refresh_token_reused")
         return None
+    # The token itself, and one that its first use made and that never arrived.
     await tx.raw.execute(
-        "UPDATE refresh_tokens SET used_at = $2 WHERE hash = $1", token_hash(refresh_token), now
+        "UPDATE refresh_tokens SET used_at = $2 WHERE session_id = $1 AND used_at IS NULL", row["id"], now
     )
     await tx.raw.execute(
         "UPDATE sessions SET renewed_at = $2, expires_at = $3 WHERE id = $1", row["id"], now, now + lifetime

@@ -2166,8 +2166,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Renews a session: the refresh token is replaced; one that is used twice ends the session
-         * @description Renews a session: the refresh token is replaced; one that is used twice ends the session.
+         * Renews a session: the refresh token is replaced; one that is used again ends the session
+         * @description Renews a session: the refresh token is replaced; one that is used again ends the session. Only a client that lost the answer may repeat it, within 30 s and while what it should have got is unused.
          */
         post: operations["RefreshSession"];
         delete?: never;
