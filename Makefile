@@ -9,13 +9,13 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PACKAGES := proto libs/common libs/plugin-api services/gateway services/channel-adapter services/conversation \
             services/router services/bot services/qa services/standalone
-CODE := proto libs services tests deploy
+CODE := proto libs services tests deploy docs
 LOCKS := runtime embedded build dev
 
 PAGES := services/gateway
 PAGE_SOURCES := $(shell find $(PAGES)/console $(PAGES)/widget -type f -not -path '*/node_modules/*' 2>/dev/null)
 
-.PHONY: help setup run demo test test-all lint format proto pages types test-pages plugin images try-images sbom bundle manifests bench lock clean
+.PHONY: help setup run demo test test-all lint format proto pages types test-pages plugin images try-images sbom bundle metrics manifests bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,10 +71,10 @@ images: ## Build all images with docker, podman or buildah, print their sizes an
 try-images: setup ## Run the built images as a hardened cluster would and play the main job through them (podman or docker)
 	$(BIN)/python -m tests.images.run $(ARGS)
 
-sbom: setup $(PAGES)/node_modules/.stamp ## List what the images contain, as CycloneDX, in build/sbom
+sbom: setup ## List what the images contain, as CycloneDX, in build/sbom
 	@mkdir -p build/sbom
 	$(BIN)/cyclonedx-py requirements --output-reproducible --of JSON -o build/sbom/python.cdx.json requirements/runtime.txt
-	npm --prefix $(PAGES) sbom --silent --omit dev --sbom-format cyclonedx > build/sbom/pages.cdx.json
+	npm --prefix $(PAGES) sbom --silent --omit dev --package-lock-only --sbom-format cyclonedx > build/sbom/pages.cdx.json
 
 bundle: images sbom ## Pack images, chart and how-to for a cluster without a way out
 	$(PYTHON) deploy/images/build.py bundle $(ARGS)
@@ -82,7 +82,10 @@ bundle: images sbom ## Pack images, chart and how-to for a cluster without a way
 manifests: setup ## Write what is generated: plain manifests, tenants' accounts, the chart's page, the list of metrics
 	@$(BIN)/python -m tests.chart.generated
 
-bench: setup ## Measure the product; a table on the screen and build/bench.json
+metrics: setup ## Write docs/metrics.md out of the code
+	$(BIN)/python docs/metrics.py
+
+bench: setup pages ## Measure the product; a table on the screen and build/bench.json
 	$(BIN)/python -m tests.load.bench $(ARGS)
 
 lock: .venv/dev.stamp ## Resolve requirements/*.in anew into the lock files (UPGRADE=1 takes newer versions)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -58,6 +59,12 @@ METRICS: dict[str, MetricSpec] = {
         MetricSpec("yunsong_consumer_events_total", "counter", "Events handled.", ("consumer", "outcome")),
         MetricSpec(
             "yunsong_consumer_batch_seconds", "histogram", "Time for one batch of events.", ("consumer",)
+        ),
+        MetricSpec(
+            "yunsong_consumer_redeliveries_total",
+            "counter",
+            "Events that NATS handed out once more, as after a crash.",
+            ("consumer",),
         ),
         MetricSpec("yunsong_consumer_dead_letters_total", "counter", "Events given up.", ("consumer",)),
         MetricSpec(
@@ -113,6 +120,13 @@ METRICS: dict[str, MetricSpec] = {
             "Promises that fell due before they were kept.",
             ("promise",),
         ),
+        MetricSpec(
+            "yunsong_qa_inspection_score",
+            "histogram",
+            "Scores of inspections, out of 100.",
+            buckets=(0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 100),
+        ),
+        MetricSpec("yunsong_qa_inspections_total", "counter", "Inspections by their outcome.", ("outcome",)),
         MetricSpec("yunsong_router_plan_seconds", "histogram", "Time to plan a routing group and write it."),
         MetricSpec("yunsong_router_placements_total", "counter", "Items that plans gave to agents."),
         MetricSpec(
@@ -231,6 +245,14 @@ class Telemetry:
             finally:
                 _traceparent.reset(token)
 
+    def begin(self, name: str, *, parent: str = "", kind: SpanKind = SpanKind.INTERNAL) -> LongSpan:
+        """Work that ends in another place than it began, such as at an acknowledgement; `end` it there."""
+        if not self.enabled:
+            return LongSpan(None, parent)
+        context = trace.set_span_in_context(NonRecordingSpan(_span_context(parent))) if parent else Context()
+        span = self._tracer.start_span(name, context=context, kind=kind)
+        return LongSpan(span, _header(span.get_span_context()))
+
     def join(self, traceparent: str) -> None:
         """Makes the rest of this task part of a trace, without a span."""
         _traceparent.set(traceparent or new_traceparent())
@@ -245,6 +267,30 @@ class Telemetry:
         """Sends what is recorded and stops; waits a few seconds at most."""
         if self._provider is not None:
             self._provider.shutdown()
+
+
+class LongSpan:
+    """A span that is not bound to a block; costs nothing without tracing."""
+
+    __slots__ = ("_span", "traceparent")
+
+    def __init__(self, span: trace.Span | None, traceparent: str) -> None:
+        self._span = span
+        self.traceparent = traceparent
+
+    def end(self, error: str = "") -> None:
+        """Ends it; `error` is the stable reason of what went wrong."""
+        if self._span is None:
+            return
+        if error:
+            self._span.set_status(trace.Status(trace.StatusCode.ERROR, error))
+        self._span.end()
+
+
+def is_recorded(traceparent: str) -> bool:
+    """Whether somebody records this trace, so that it is worth carrying on."""
+    # The last bit of the flags says so; other bits may stand beside it.
+    return traceparent[-1:] in set("13579bdf")
 
 
 def current_traceparent() -> str:

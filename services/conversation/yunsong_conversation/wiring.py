@@ -42,7 +42,8 @@ def build(settings: ConversationSettings, registries: Registries) -> Service:
     """The service, ready to be run."""
     db = registries.database(settings, SCHEMA)
     registries.shared["conversation/database"] = db  # a test moves its clock
-    channels = registries.channels(settings, registries.telemetry(settings, VERSION))
+    telemetry = registries.telemetry(settings, VERSION)
+    channels = registries.channels(settings, telemetry)
     metrics = registries.metrics(settings)
     inboxes = InboxDirectory(db, channels)
     entries = Entries(settings.release_key.get_secret_value())
@@ -54,6 +55,7 @@ def build(settings: ConversationSettings, registries: Registries) -> Service:
         batch=settings.append_batch,
         workers=settings.append_workers,
         clock=registries.clock,
+        telemetry=telemetry,
     )
     return Service(
         name="conversation",

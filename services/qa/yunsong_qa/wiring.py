@@ -30,7 +30,14 @@ def build(settings: QaSettings, registries: Registries) -> Service:
     loaded = load_plugins(INSPECTION_RULES, InspectionRule, builtin=BUILTIN)  # type: ignore[type-abstract]
     rulebooks = RulebookCache({name: found.plugin for name, found in loaded.items()}, runner)
     alerting = Alerting(rulebooks, runner, max_age_s=settings.alert_max_age_s)
-    inspector = Inspector(database, RemoteConversations(channels), rulebooks, runner, registries.clock)
+    inspector = Inspector(
+        database,
+        RemoteConversations(channels),
+        rulebooks,
+        runner,
+        registries.clock,
+        registries.metrics(settings),
+    )
     recording = Recording(rulebooks, alerting, inspector.wake)
 
     async def close() -> None:

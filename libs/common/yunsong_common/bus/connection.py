@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 from yunsong_common.bus.nats import Msg, NatsClient
 from yunsong_common.errors import Unavailable
 from yunsong_common.outbox.subjects import live_subject, subject_of
+from yunsong_common.telemetry import is_recorded
 
 LOG = logging.getLogger(__name__)
 
@@ -62,9 +63,10 @@ class Bus:
         """Returns once there is a connection."""
         await self.client.wait_connected()
 
-    def publish_live(self, message: Message) -> bool:
+    def publish_live(self, message: Message, traceparent: str = "") -> bool:
         """Sends a live message; does not wait. False, and the message is gone, while NATS is away or its buffer is full."""
-        return self.client.publish(subject_of(message), message.SerializeToString())
+        headers = {"traceparent": traceparent} if is_recorded(traceparent) else None
+        return self.client.publish(subject_of(message), message.SerializeToString(), headers=headers)
 
     def publish_raw(self, subject: str, payload: bytes) -> bool:
         """Sends bytes on a core NATS subject, such as a gateway's own inbox. As `publish_live`."""

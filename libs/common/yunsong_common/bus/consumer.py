@@ -106,6 +106,7 @@ class Consumer:
         self._known = metrics.counter("yunsong_consumer_events_total", name, "known")
         self._passed = metrics.counter("yunsong_consumer_events_total", name, "passed")
         self._failed = metrics.counter("yunsong_consumer_events_total", name, "failed")
+        self._repeated = metrics.counter("yunsong_consumer_redeliveries_total", name)
         self._seconds = metrics.histogram("yunsong_consumer_batch_seconds", name)
         self._lag_gauge = metrics.gauge("yunsong_consumer_lag", name, stream)
 
@@ -206,6 +207,8 @@ class Consumer:
         self._heard_at = self._clock.monotonic()
         if msg.reply and not msg.status:
             self._requested -= 1
+            if _is_repeated(msg.reply):
+                self._repeated.inc()
             self._buffer.append(msg)
             self._arrived.set()
         elif msg.status in ("408", "409", "404", "503", "400"):
@@ -506,6 +509,15 @@ def _log_failure(consumer: str, item: Item, error: Exception) -> None:
     LOG.warning(
         "consumer %s: event %s on %s failed", consumer, item.meta.event_id, item.meta.subject, exc_info=error
     )
+
+
+def _is_repeated(reply: str) -> bool:
+    """Whether NATS has handed the event out before; the acknowledgement's subject counts it.
+
+    `$JS.ACK.<stream>.<consumer>.<delivered>…`, or with domain and account hash before the stream.
+    """
+    parts = reply.split(".")
+    return parts[4 if len(parts) < 11 else 6] != "1"
 
 
 def _meta(headers: Mapping[str, str]) -> tuple[str, int, dt.datetime, str]:

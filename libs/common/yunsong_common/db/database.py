@@ -20,10 +20,13 @@ from yunsong_common.db.pool import Connection, Pool
 from yunsong_common.errors import Aborted, Unavailable
 from yunsong_common.outbox.rows import OutboxRow, row_of
 from yunsong_common.outbox.store import insert_rows
+from yunsong_common.telemetry import current_traceparent
 
 T = TypeVar("T")
 
-Listener = Callable[[Sequence[OutboxRow], Sequence[Message]], None]
+# A live message, and the trace that it belongs to.
+Live = tuple[Message, str]
+Listener = Callable[[Sequence[OutboxRow], Sequence[Live]], None]
 
 _CONFLICTS = (
     asyncpg.SerializationError,
@@ -47,6 +50,7 @@ class Transaction:
         self._now: dt.datetime | None = None
         self.rows: list[OutboxRow] = []
         self.live: list[Message] = []
+        self.live_traces: list[str] = []
 
     @property
     def conn(self) -> AsyncConnection:
@@ -79,12 +83,13 @@ class Transaction:
         row = row_of(event, rev=rev, public_rev=public_rev, now=self._now or self._database.now())
         self.rows.append(row)
         if live_copy is not None:
-            self.live.append(live_copy)
+            self.publish_after_commit(live_copy)
         return str(row.event_id)
 
     def publish_after_commit(self, message: Message) -> None:
         """Publishes a live message once this transaction is committed; lost when the process dies or NATS is away."""
         self.live.append(message)
+        self.live_traces.append(current_traceparent())
 
     def told_now(self, database_now: dt.datetime) -> None:
         """Takes what a statement read of the database's clock beside its own result, unless the clock was read before."""
@@ -147,7 +152,7 @@ class Database:
                 await self._roll_back(connection)
             await self.pool.release(connection)
         if self.listener is not None and (tx.rows or tx.live):
-            self.listener(tx.rows, tx.live)
+            self.listener(tx.rows, list(zip(tx.live, tx.live_traces, strict=True)))
 
     @contextlib.asynccontextmanager
     async def read(self, *, snapshot: bool = False) -> AsyncIterator[Transaction]:

@@ -101,12 +101,12 @@ class Publisher:
         """How events leave just now."""
         return self._mode
 
-    def committed(self, rows: Sequence[OutboxRow], live: Sequence[Message]) -> None:
+    def committed(self, rows: Sequence[OutboxRow], live: Sequence[tuple[Message, str]]) -> None:
         """Sends what a transaction emitted. Called right after its commit; does not wait and does not fail."""
         if rows:
             self._publish(rows)
-        for message in live:
-            self._bus.publish_live(message)
+        for message, traceparent in live:
+            self._bus.publish_live(message, traceparent)
 
     async def run(self) -> None:
         """Relays, marks and watches confirmations until cancelled."""

@@ -7,10 +7,12 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+from opentelemetry.trace import SpanKind
+
 from yunsong_common.clock import Clock, SystemClock
 from yunsong_common.db import Database
 from yunsong_common.errors import Aborted, Internal, NotFound, ResourceExhausted, Unavailable, YunsongError
-from yunsong_common.telemetry import Metrics
+from yunsong_common.telemetry import LongSpan, Metrics, Telemetry
 from yunsong_conversation.handlers.append import append
 from yunsong_conversation.handlers.entry import Appended, Entry, Left
 
@@ -51,7 +53,9 @@ class Writer:
         batch: int = 256,
         workers: int = 2,
         clock: Clock | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
+        self._telemetry = telemetry
         self._db = db
         self._learn_inbox = learn_inbox
         self._metrics = metrics
@@ -82,12 +86,27 @@ class Writer:
         if not entries:
             return []
         call = _Call(len(entries))
+        spans = self._begin_spans(entries)
         for entry in entries:
             self._calls[entry] = call
             self._pending.append(entry)
         self._wake.set()
         await call.done
+        for entry, span in zip(entries, spans, strict=False):
+            span.end(entry.outcome.reason if isinstance(entry.outcome, YunsongError) else "")
         return [_outcome(entry) for entry in entries]
+
+    def _begin_spans(self, entries: Sequence[Entry]) -> list[LongSpan]:
+        """A call brings entries of many traces: each gets a span in its own, from here to its commit."""
+        if self._telemetry is None or not self._telemetry.enabled:
+            return []
+        spans = [
+            self._telemetry.begin("append message", parent=entry.traceparent, kind=SpanKind.SERVER)
+            for entry in entries
+        ]
+        for entry, span in zip(entries, spans, strict=True):
+            entry.traceparent = span.traceparent
+        return spans
 
     async def run(self) -> None:
         """Writes until cancelled."""

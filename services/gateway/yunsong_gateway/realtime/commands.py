@@ -29,7 +29,7 @@ from yunsong_common.errors import (
     error_of,
 )
 from yunsong_common.grpc import Channels, Signer
-from yunsong_common.telemetry import Telemetry, current_traceparent
+from yunsong_common.telemetry import Telemetry
 from yunsong_gateway.realtime import events
 from yunsong_gateway.realtime.appender import Appender, Outcome
 from yunsong_gateway.realtime.connection import Connection
@@ -118,13 +118,19 @@ class Commands:
             raise _wrong("conversation_id", "REQUIRED", "is required")
         await self._references.check(connection.principal, entry, self._decoders.rules_of)
         entry.principal = connection.signed(self._signer)
-        if self._telemetry.enabled:
-            # Sends of many sockets share a call, so each entry carries its own trace.
-            with self._telemetry.span("socket send", parent="", kind=SpanKind.SERVER):
-                entry.traceparent = current_traceparent()
-        self._appender.append(
-            connection.principal.actor_id, entry, lambda outcome: self._sent(connection, ref, outcome)
-        )
+        # Sends of many sockets share a call, so each entry carries its own trace.
+        span = self._telemetry.begin("socket send", kind=SpanKind.SERVER)
+        entry.traceparent = span.traceparent
+
+        def done(outcome: Outcome) -> None:
+            span.end(outcome.reason if isinstance(outcome, YunsongError) else outcome.error_reason)
+            self._sent(connection, ref, outcome)
+
+        try:
+            self._appender.append(connection.principal.actor_id, entry, done)
+        except YunsongError as error:
+            span.end(error.reason)
+            raise
 
     def _sent(self, connection: Connection, ref: str, outcome: Outcome) -> None:
         if isinstance(outcome, YunsongError):

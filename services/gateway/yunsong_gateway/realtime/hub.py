@@ -273,7 +273,8 @@ class Hub:
         if name == "contact_change":
             topic = self._topics.get(("contact", entity_id))
             if topic is not None:
-                topic.deliver(*events.contact_change(message.parse(contact_door_pb2.ContactChange)))
+                with self._pushing(message):
+                    topic.deliver(*events.contact_change(message.parse(contact_door_pb2.ContactChange)))
             return
         if name == "access_revoked":
             revoked = message.parse(gateway_events_pb2.AccessRevoked)

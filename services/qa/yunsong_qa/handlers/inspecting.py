@@ -11,6 +11,7 @@ from yunsong_common.clock import Clock
 from yunsong_common.db import Database, Transaction
 from yunsong_common.errors import FailedPrecondition, NotFound, Unavailable
 from yunsong_common.ids import new_id
+from yunsong_common.telemetry import Metrics
 from yunsong_plugin_api import InspectedConversation, PluginRunner
 from yunsong_qa import wire
 from yunsong_qa.conversations import Conversations, Transcript
@@ -43,7 +44,9 @@ class Inspector:
         rulebooks: RulebookCache,
         runner: PluginRunner,
         clock: Clock,
+        metrics: Metrics | None = None,
     ) -> None:
+        self._metrics = metrics
         self._database = database
         self._conversations = conversations
         self._rulebooks = rulebooks
@@ -135,6 +138,15 @@ class Inspector:
             await repository.finish(tx.raw, job)
 
         await self._database.run(store)
+        self._count(inspections)
+
+    def _count(self, inspections: Sequence[Inspection]) -> None:
+        if self._metrics is None:
+            return
+        for inspection in inspections:
+            outcome = "fatal" if inspection.fatal else "passed" if inspection.passed else "failed"
+            self._metrics.counter("yunsong_qa_inspections_total", outcome).inc()
+            self._metrics.histogram("yunsong_qa_inspection_score").observe(inspection.score)
 
     async def _measure(
         self, transcript: Transcript, rulebook: Rulebook, cards: Sequence[Scorecard]
