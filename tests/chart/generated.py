@@ -12,7 +12,6 @@ import yaml
 
 from tests.chart import tenants
 from tests.chart.chart import CHART, ROOT, objects_of, run
-from yunsong_common.telemetry import METRICS
 from yunsong_standalone.catalogue import SERVICES
 from yunsong_standalone.permissions import publishable_subjects
 
@@ -42,7 +41,6 @@ def outputs() -> dict[Path, str]:
         SHARED / "accounts.conf": tenants.accounts(),
         SHARED / "nats-passwords.yaml": tenants.nats_passwords(),
         SHARED / "tenants.yaml": tenants.objects(),
-        ROOT / "docs" / "reference" / "metrics.md": metrics(),
         **{
             PLAIN / topology / "yunsong.yaml": plain(PLAIN / topology / "values.yaml")
             for topology in ("compact", "distributed")
@@ -141,21 +139,6 @@ def _default(value: Any, kind: str) -> str:
         return f"{asked.get('cpu')}, {asked.get('memory')}; at most {bound.get('memory')}"
     text = json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else value
     return f"`{text}`" if len(text) <= _LONGEST_DEFAULT else "see `values.yaml`"
-
-
-def metrics() -> str:
-    """The registry of metrics as a page."""
-    rows = "".join(
-        f"| `{spec.name}` | {spec.kind} | {', '.join(('service', *spec.labels))} | {spec.help} |\n"
-        for spec in sorted(METRICS.values(), key=lambda spec: spec.name)
-    )
-    return (
-        "# Metrics\n\n"
-        "Every service tells these at `/metrics` of its operations port, 9200 to 9205; the compact topology tells all at 9200. "
-        "The list is made from `yunsong_common.telemetry.METRICS` by `python -m tests.chart.generated`: "
-        "a name that is not in it cannot be used.\n\n"
-        "| Metric | Kind | Labels | Meaning |\n|---|---|---|---|\n" + rows
-    )
 
 
 def main() -> None:

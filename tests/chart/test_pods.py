@@ -64,7 +64,7 @@ MEASURED = {"gateway": 136, "conversation": 140, "bot": 153, "router": 103, "cha
 @pytest.mark.parametrize(("component", "measured"), MEASURED.items())
 def test_requests_hold_what_was_measured(distributed: Rendered, component: str, measured: int) -> None:
     [container] = distributed.pod(component)["spec"]["containers"]
-    assert measured * 1.15 < size(container["resources"]["requests"]["memory"]) < measured * 2
+    assert measured * 1.15 < size(container["resources"]["requests"]["memory"]) < measured * 2.2
 
 
 def test_only_the_root_is_written_nowhere(rendered: Rendered) -> None:
