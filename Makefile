@@ -79,7 +79,7 @@ sbom: setup ## List what the images contain, as CycloneDX, in build/sbom
 bundle: images sbom ## Pack images, chart and how-to for a cluster without a way out
 	$(PYTHON) deploy/images/build.py bundle $(ARGS)
 
-manifests: setup ## Write what is generated: plain manifests, tenants' accounts, the chart's page, the list of metrics
+manifests: setup ## Write what is generated: plain manifests, tenants' accounts, the chart's page
 	@$(BIN)/python -m tests.chart.generated
 
 metrics: setup ## Write docs/metrics.md out of the code
