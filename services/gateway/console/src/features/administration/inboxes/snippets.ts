@@ -16,7 +16,7 @@ export function identifySnippet(): string {
   (window.yunsong ||= []).push(["identify", {
     user_id: "10086",
     user_hash: "…",
-    name: "张三",
+    name: "客户 1",
     plan: "gold"
   }]);
 </script>`
