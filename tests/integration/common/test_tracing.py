@@ -53,7 +53,7 @@ async def test_a_trace_goes_through_grpc_and_nats(migrated: str, nats_url: str) 
             return ops_pb2.GetHeadsResponse()
 
     server = GrpcServer(
-        [(ops_pb2_grpc.add_OpsServiceServicer_to_server, Ops(node.database, []))],
+        [(ops_pb2_grpc.add_OpsServiceServicer_to_server, Ops(node.database, [], node.bus, "1"))],
         release_key=KEY,
         metrics=Metrics(CollectorRegistry(), "sample"),
         telemetry=telemetry,
