@@ -129,19 +129,23 @@ class Tenant:
 
 
 class AskingAllTheTime:
-    """REST requests through every door to services behind it, each on a connection of its own and never tried again."""
+    """REST requests through every door to services behind it, each on a connection of its own.
+
+    A 503 that says when to ask again is asked again once, then, as the API's clients are told to; `again` counts them.
+    """
 
     _PATHS = ("/api/v1/conversations", "/api/v1/queues", "/api/v1/inboxes", "/api/v1/users")
 
     def __init__(self, tenant: Tenant) -> None:
         self.answered = 0
+        self.again: list[str] = []
         self.failed: list[str] = []
         self._began = time.monotonic()
         self._tenant = tenant
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
-        self._tasks = [asyncio.create_task(self._ask(path)) for path in self._PATHS]
+        self._tasks = [asyncio.create_task(self._keep_asking(path)) for path in self._PATHS]
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -149,21 +153,31 @@ class AskingAllTheTime:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _note(self, what: str) -> None:
-        self.failed.append(f"{time.monotonic() - self._began:.1f} s {what}")
-
-    async def _ask(self, path: str) -> None:
-        headers = {"authorization": f"Bearer {self._tenant.api_key}"}
+    async def _keep_asking(self, path: str) -> None:
         while True:
-            try:
-                async with httpx.AsyncClient(
-                    base_url=self._tenant.url, timeout=15, headers=headers
-                ) as client:
-                    answer = await client.get(path, params={"page_size": "1"})
-                if answer.status_code != httpx.codes.OK:
-                    self._note(f"{path}: {answer.status_code} {answer.text[:200]}")
-            except httpx.HTTPError as error:
-                self._note(f"{path}: {error!r}")
+            answer = await self._ask(path)
+            if isinstance(answer, httpx.Response) and answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+                self._note(self.again, path, answer)
+                await asyncio.sleep(float(answer.headers["retry-after"]))
+                answer = await self._ask(path)
+            if not isinstance(answer, httpx.Response) or answer.status_code != httpx.codes.OK:
+                self._note(self.failed, path, answer)
             self.answered += 1
             # The pace of the requests, not a wait for anything.
             await asyncio.sleep(_PAUSE_S)
+
+    async def _ask(self, path: str) -> httpx.Response | httpx.HTTPError:
+        headers = {"authorization": f"Bearer {self._tenant.api_key}"}
+        try:
+            async with httpx.AsyncClient(base_url=self._tenant.url, timeout=15, headers=headers) as client:
+                return await client.get(path, params={"page_size": "1"})
+        except httpx.HTTPError as error:
+            return error
+
+    def _note(self, where: list[str], path: str, answer: httpx.Response | httpx.HTTPError) -> None:
+        what = (
+            f"{answer.status_code} {answer.text[:200]}"
+            if isinstance(answer, httpx.Response)
+            else repr(answer)
+        )
+        where.append(f"{time.monotonic() - self._began:.1f} s {path}: {what}")

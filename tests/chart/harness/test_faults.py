@@ -67,9 +67,9 @@ async def test_an_upgrade_goes_pod_by_pod_and_loses_nothing(
                 async with AskingAllTheTime(tenant) as asking:
                     await tenant.release.upgrade(tenant.values(image={"tag": NEXT}))
                 assert asking.answered > 50
-                assert not asking.failed, "\n".join(
-                    [f"{len(asking.failed)} of {asking.answered}", *asking.failed]
-                )
+                assert not asking.failed, "\n".join(asking.failed)
+                # One while a service's only pod hands over; more would be an outage that retries hide.
+                assert len(asking.again) <= len(SERVICES), "\n".join(asking.again)
 
             await after_fault(stream, upgrade)
             refused = [frame for pair in stream.pairs for side in pair.sides for frame in side.refused]
