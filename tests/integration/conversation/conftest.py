@@ -196,7 +196,7 @@ class Replica:
 
     async def active(self, inbox: Inbox, agent: Staff, queue_id: str = "") -> tuple[Visitor, str]:
         """A contact in conversation with an agent."""
-        visitor = await self.visitor(inbox, name="小明")
+        visitor = await self.visitor(inbox, name="客户 1")
         conversation_id = (await self.say(visitor, "转人工")).conversation_id
         await self.assign(conversation_id, agent, await self.hand_off(conversation_id, queue_id))
         return visitor, conversation_id

@@ -33,7 +33,7 @@ async def ensure(
 
 async def test_a_verified_identity_is_never_given_to_an_anonymous_caller(service: Replica) -> None:
     inbox = await service.inbox()
-    owner = await ensure(service, inbox.id, "user-1", verified=True, name="小明", email="m@shop.example")
+    owner = await ensure(service, inbox.id, "user-1", verified=True, name="客户 1", email="m@shop.example")
     assert (await ensure(service, inbox.id, "user-1", verified=True)).contact.id == owner.contact.id
     with pytest.raises(PermissionDenied, match="IDENTITY_VERIFIED"):
         await ensure(service, inbox.id, "user-1")
@@ -178,7 +178,10 @@ async def test_a_list_of_contacts_is_paged(service: Replica) -> None:
 
 async def test_a_merge_moves_everything(service: Replica) -> None:
     web, api = await service.inbox(), await service.inbox(channel="api")
-    stays, goes = await service.visitor(web, name="小明"), await service.visitor(api, email="m@shop.example")
+    stays, goes = (
+        await service.visitor(web, name="客户 1"),
+        await service.visitor(api, email="m@shop.example"),
+    )
     theirs = await service.say(goes, "从微信来")
     as_admin = service.as_(ADMIN)
     with pytest.raises(FailedPrecondition, match="MERGE_SELF"):
@@ -189,7 +192,7 @@ async def test_a_merge_moves_everything(service: Replica) -> None:
     merged = await service.contacts.MergeContacts(
         contact_pb2.MergeContactsRequest(contact_id=stays.id, merged_contact_id=goes.id), metadata=as_admin
     )
-    assert (merged.name, merged.email) == ("小明", "m@shop.example")
+    assert (merged.name, merged.email) == ("客户 1", "m@shop.example")
     assert {identity.inbox_id for identity in merged.identities} == {web.id, api.id}
     assert (await service.get(theirs.conversation_id)).contact_id == stays.id
     with pytest.raises(NotFound):

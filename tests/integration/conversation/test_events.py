@@ -46,7 +46,7 @@ async def tell(bus: Bus, event: Message, seq: int) -> None:
 
 
 async def test_the_live_copy_is_what_a_read_gives_and_holds_no_note(service: Replica, bus: Bus) -> None:
-    agent = Staff("阿丽")
+    agent = Staff("坐席 1")
     visitor, conversation_id = await service.active(await service.inbox(), agent)
     heard: list[contact_door_pb2.ContactChange] = []
     durable: list[str] = []
@@ -130,7 +130,7 @@ async def test_a_waiting_conversation_tells_the_router_what_it_needs(service: Re
 
 
 async def test_what_others_tell_is_kept_in_its_order(service: Replica, bus: Bus) -> None:
-    agent = Staff("阿丽")
+    agent = Staff("坐席 1")
     _, conversation_id = await service.active(await service.inbox(), agent)
     inbox = channel_model_pb2.Inbox(
         id=new_id(), channel="web", enabled=True, bot_enabled=True, reopen_window_s=60, rev=2, name="官网"

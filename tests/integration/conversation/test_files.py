@@ -50,7 +50,7 @@ async def send(
 async def test_the_two_sides_of_a_conversation_read_its_files(
     service: Replica, kind: str, long: bool
 ) -> None:
-    agent, other, boss = Staff("阿丽"), Staff("王"), Staff("主管", SUPERVISOR_PERMISSIONS)
+    agent, other, boss = Staff("坐席 1"), Staff("坐席 2"), Staff("主管", SUPERVISOR_PERMISSIONS)
     inbox = await service.inbox()
     visitor, conversation_id = await service.active(inbox, agent)
     stranger = await service.visitor(inbox)
@@ -67,7 +67,7 @@ async def test_the_two_sides_of_a_conversation_read_its_files(
 
 
 async def test_a_file_in_a_note_is_for_staff_alone_until_it_is_sent(service: Replica) -> None:
-    agent = Staff("阿丽")
+    agent = Staff("坐席 1")
     visitor, conversation_id = await service.active(await service.inbox(), agent)
     file_id = new_id()
     await send(service, agent, conversation_id, holding(file_id), visibility=message_pb2.VISIBILITY_INTERNAL)
@@ -84,7 +84,7 @@ async def test_a_file_in_a_note_is_for_staff_alone_until_it_is_sent(service: Rep
 
 
 async def test_members_of_the_queue_read_while_it_waits_and_the_mentioned_after(service: Replica) -> None:
-    member, mentioned = Staff("阿丽"), Staff("王")
+    member, mentioned = Staff("坐席 1"), Staff("坐席 2")
     queue_id = await service.queue(member)
     visitor = await service.visitor(await service.inbox())
     file_id = new_id()
@@ -112,7 +112,7 @@ async def test_who_may_read_no_conversation_may_not_ask(service: Replica) -> Non
 
 
 async def test_the_message_of_a_file_is_found_by_its_index(service: Replica) -> None:
-    agent = Staff("阿丽")
+    agent = Staff("坐席 1")
     visitor, _ = await service.active(await service.inbox(), agent)
     await send_own(service, visitor, holding(new_id()))
     async with service.db.transaction() as tx:

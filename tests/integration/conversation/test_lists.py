@@ -36,7 +36,7 @@ async def listed(service: Replica, who: Staff, **query: Any) -> list[str]:
 
 
 async def test_an_agent_sees_what_is_theirs_and_what_waits_in_their_queues(service: Replica) -> None:
-    agent, other = Staff("阿丽"), Staff("小王")
+    agent, other = Staff("坐席 1"), Staff("小王")
     boss = Staff("主管", SUPERVISOR_PERMISSIONS)
     queue, foreign = await service.queue(agent), await service.queue(other)
     inbox = await service.inbox()
@@ -88,7 +88,7 @@ async def test_a_token_of_another_list_is_refused(service: Replica) -> None:
 
 
 async def test_search_finds_chinese_and_english_for_those_who_may_see_it(service: Replica) -> None:
-    agent, other = Staff("阿丽"), Staff("小王")
+    agent, other = Staff("坐席 1"), Staff("小王")
     boss = Staff("主管", SUPERVISOR_PERMISSIONS)
     inbox = await service.inbox()
     visitor, conversation_id = await service.active(inbox, agent)

@@ -13,11 +13,11 @@ S = model_pb2
 
 
 async def test_a_conversation_lives(service: Replica) -> None:
-    agent, other = Staff("阿丽"), Staff("小王")
+    agent, other = Staff("坐席 1"), Staff("小王")
     boss = Staff("主管", SUPERVISOR_PERMISSIONS)
     queue = await service.queue(agent)
     inbox = await service.inbox(queue_id=queue)
-    visitor = await service.visitor(inbox, name="小明")
+    visitor = await service.visitor(inbox, name="客户 1")
 
     first = await service.say(visitor, "耳机怎么退货？")
     conversation_id = first.conversation_id
@@ -83,7 +83,7 @@ async def test_a_conversation_lives(service: Replica) -> None:
 
 
 async def test_the_change_log_has_no_gap_and_gives_what_a_fresh_read_gives(service: Replica) -> None:
-    agent = Staff("阿丽")
+    agent = Staff("坐席 1")
     visitor, conversation_id = await service.active(await service.inbox(), agent)
     await service.answer(agent, conversation_id, "备注", visibility=2)
     await service.answer(agent, conversation_id, "您好")
@@ -112,7 +112,7 @@ async def test_the_change_log_has_no_gap_and_gives_what_a_fresh_read_gives(servi
 
 
 async def test_an_old_epoch_and_a_repeated_assignment(service: Replica) -> None:
-    agent = Staff("阿丽")
+    agent = Staff("坐席 1")
     inbox = await service.inbox()
     visitor = await service.visitor(inbox)
     conversation_id = (await service.say(visitor, "人工")).conversation_id

@@ -49,7 +49,7 @@ async def own_changes(service: Replica, visitor: Visitor, conversation_id: str) 
 
 
 async def test_an_edit_and_a_recall_reach_both_sides_and_leave_nothing_behind(service: Replica) -> None:
-    agent = Staff("阿丽")
+    agent = Staff("坐席 1")
     visitor, conversation_id = await service.active(await service.inbox(), agent)
     message = await service.answer(agent, conversation_id, "密码是机密词")
     ids = {"conversation_id": conversation_id, "message_id": message.id}
@@ -100,7 +100,7 @@ async def test_an_edit_and_a_recall_reach_both_sides_and_leave_nothing_behind(se
 
 
 async def test_read_marks_and_unread_counts(service: Replica) -> None:
-    agent, boss = Staff("阿丽"), Staff("主管", SUPERVISOR_PERMISSIONS)
+    agent, boss = Staff("坐席 1"), Staff("主管", SUPERVISOR_PERMISSIONS)
     visitor, conversation_id = await service.active(await service.inbox(), agent)
     await service.say(visitor, "一")
     last = await service.say(visitor, "二")
@@ -134,7 +134,7 @@ async def test_read_marks_and_unread_counts(service: Replica) -> None:
 
 
 async def test_fields_labels_and_categories(service: Replica) -> None:
-    agent, boss = Staff("阿丽"), Staff("主管", SUPERVISOR_PERMISSIONS)
+    agent, boss = Staff("坐席 1"), Staff("主管", SUPERVISOR_PERMISSIONS)
     _, conversation_id = await service.active(await service.inbox(), agent)
     label = await service.taxonomy.CreateLabel(pb.CreateLabelRequest(name="退款"), metadata=service.as_(boss))
     with pytest.raises(AlreadyExists, match="LABEL_NAME_TAKEN"):
@@ -201,7 +201,7 @@ async def test_fields_labels_and_categories(service: Replica) -> None:
 async def test_a_snoozed_conversation_wakes_when_due_or_when_the_contact_writes(start: Start) -> None:
     service = await start()
     other = await start()
-    agent = Staff("阿丽")
+    agent = Staff("坐席 1")
     inbox = await service.inbox()
     for wake in ("time", "contact"):
         visitor, conversation_id = await service.active(inbox, agent)
@@ -237,7 +237,7 @@ async def test_a_snoozed_conversation_wakes_when_due_or_when_the_contact_writes(
 
 
 async def test_a_silent_contact_is_reminded_once_then_the_conversation_is_closed(service: Replica) -> None:
-    agent = Staff("阿丽")
+    agent = Staff("坐席 1")
     inbox = await service.inbox(idle_reminder_s=600, idle_close_s=1200)
     visitor, conversation_id = await service.active(inbox, agent)
     await service.answer(agent, conversation_id, "还需要帮助吗？")
@@ -268,7 +268,7 @@ async def test_a_silent_contact_is_reminded_once_then_the_conversation_is_closed
 
 
 async def test_deliveries_only_go_forward(service: Replica) -> None:
-    agent = Staff("阿丽")
+    agent = Staff("坐席 1")
     _, conversation_id = await service.active(await service.inbox(), agent)
     message = await service.answer(agent, conversation_id, "您好")
     assert message.delivery_state == message_pb2.DELIVERY_STATE_PENDING
@@ -303,7 +303,7 @@ async def test_deliveries_only_go_forward(service: Replica) -> None:
 
 
 async def test_spam_is_closed_hidden_and_does_not_reopen(service: Replica) -> None:
-    agent = Staff("阿丽")
+    agent = Staff("坐席 1")
     inbox = await service.inbox(reopen_window_s=600)
     visitor, conversation_id = await service.active(inbox, agent)
     spam = await service.staff.MarkSpam(
@@ -323,9 +323,9 @@ async def test_spam_is_closed_hidden_and_does_not_reopen(service: Replica) -> No
 
 
 async def test_an_agent_starts_a_conversation_once(service: Replica) -> None:
-    agent = Staff("阿丽")
+    agent = Staff("坐席 1")
     inbox = await service.inbox()
-    visitor = await service.visitor(inbox, name="小明")
+    visitor = await service.visitor(inbox, name="客户 1")
     request = pb.StartConversationRequest(
         contact_id=visitor.id, inbox_id=inbox.id, content=text("您的快递到了"), client_id=new_id()
     )
@@ -354,7 +354,7 @@ async def test_an_agent_starts_a_conversation_once(service: Replica) -> None:
 
 
 async def test_a_pruned_change_log_asks_for_a_snapshot(service: Replica) -> None:
-    agent = Staff("阿丽")
+    agent = Staff("坐席 1")
     visitor, conversation_id = await service.active(await service.inbox(), agent)
     async with service.db.transaction() as tx:
         await tx.raw.execute("DELETE FROM outbox WHERE entity_id = $1 AND rev <= 3", conversation_id)

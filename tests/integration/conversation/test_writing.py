@@ -256,7 +256,7 @@ async def test_outside_messages_find_or_make_contact_and_conversation(service: R
 
 
 async def test_a_contact_who_writes_wakes_and_reopens(service: Replica) -> None:
-    agent = Staff("阿丽")
+    agent = Staff("坐席 1")
     inbox = await service.inbox(reopen_window_s=3600, bot_enabled=False)
     visitor, conversation_id = await service.active(inbox, agent)
     epoch = (await service.get(conversation_id)).epoch
@@ -280,7 +280,7 @@ async def test_a_contact_who_writes_wakes_and_reopens(service: Replica) -> None:
 
 
 async def test_notes_mentions_and_whispers_stay_inside(service: Replica) -> None:
-    agent, colleague = Staff("阿丽"), Staff("小王")
+    agent, colleague = Staff("坐席 1"), Staff("小王")
     boss = Staff("主管", SUPERVISOR_PERMISSIONS)
     visitor, conversation_id = await service.active(await service.inbox(), agent)
     with pytest.raises(PermissionDenied, match="SUPERVISE_REQUIRED"):

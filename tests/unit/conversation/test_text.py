@@ -69,7 +69,7 @@ def test_the_place_where_the_meridian_meets_the_equator_is_a_place() -> None:
     [
         ("\u202eevil\u2066 Li\u200f\u0000", "evil Li"),
         ("line\r\nbreak\u2028tab\t\x1b", "line break tab"),
-        ("👩\u200d💻 王 小明", "👩\u200d💻 王 小明"),
+        ("👩\u200d💻 王 客户 1", "👩\u200d💻 王 客户 1"),
     ],
 )
 def test_a_name_is_plain_text_on_one_line(given: str, kept: str) -> None:
