@@ -54,7 +54,7 @@ def with_agent(page: Page, agent: AgentSide, text: str) -> str:
     """A conversation that the agent has."""
     say(page, text)
     page.get_by_role("button", name="转人工").first.click()
-    conversation_id = agent.conversation()
+    conversation_id = agent.conversation(text)
     expect(log(page)).to_contain_text("已加入会话")
     return conversation_id
 
@@ -70,7 +70,7 @@ def test_from_the_bot_to_a_person_to_the_rating(desk: Desk, agent: AgentSide) ->
     say(page, "怎么退货")
     expect(log(page).locator(".message.in")).not_to_have_count(1)  # the bot has answered beside the greeting
     page.get_by_role("button", name="转人工").click()
-    conversation_id = agent.conversation()
+    conversation_id = agent.conversation("怎么退货")
     expect(page.locator("#yunsong header")).to_contain_text("正在为您服务")
 
     agent.say(conversation_id, "您好，我来帮您。")

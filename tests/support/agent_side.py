@@ -62,9 +62,12 @@ class AgentSide:
                 assert frame["type"] == "ack", frame
                 return frame
 
-    def conversation(self) -> str:
-        """The one conversation that the agent has, once there is one."""
-        return eventually(lambda: next(iter(self._own()), ""), "the agent was given no conversation")
+    def conversation(self, text: str) -> str:
+        """The agent's conversation in which the contact wrote this, once there is one."""
+        return eventually(
+            lambda: next((one for one in self._own() if text in self.texts(one)), ""),
+            f"the agent was given no conversation with {text!r}",
+        )
 
     def _own(self) -> list[str]:
         listed = self._get("/api/v1/conversations", page_size="50")["conversations"]

@@ -1,7 +1,7 @@
 // Builds the widget, the chat page and the demo shop into build/pages/widget/, with compressed copies beside the files.
 import { createHash } from "node:crypto";
-import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import { build } from "vite";
@@ -69,24 +69,21 @@ function hashed(name, code) {
   return `assets/${stem}-${createHash("sha256").update(code).digest("hex").slice(0, 10)}.${ending}`;
 }
 
-async function put(name, content) {
-  const path = join(out, name);
-  await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, content);
-}
+const files = new Map();
 
-await rm(out, { recursive: true, force: true });
-await mkdir(join(out, "assets"), { recursive: true });
+function put(name, content) {
+  files.set(name, Buffer.from(content));
+}
 
 const app = await bundle("src/app.tsx");
 const appFile = hashed("app.js", app);
-await put(appFile, app);
+put(appFile, app);
 const loader = await bundle("src/loader.ts", {
   APP_FILE: JSON.stringify(`widget/${appFile}`),
   APP_INTEGRITY: JSON.stringify(`sha384-${createHash("sha384").update(app).digest("base64")}`),
 });
-await put("widget.js", loader);
-await cp(join(here, "index.d.ts"), join(out, "widget.d.ts"));
+put("widget.js", loader);
+put("widget.d.ts", await readFile(join(here, "index.d.ts")));
 
 for (const page of ["chat", "demo"]) {
   const folder = join(here, page);
@@ -94,15 +91,24 @@ for (const page of ["chat", "demo"]) {
   for (const name of (await readdir(folder)).filter((one) => /^main\.(ts|css)$/.test(one))) {
     const source = name.endsWith(".ts") ? await bundle(`${page}/${name}`) : await readFile(join(folder, name), "utf-8");
     const file = hashed(`${page}.${name.endsWith(".ts") ? "js" : "css"}`, source);
-    await put(file, source);
+    put(file, source);
     html = html.replaceAll(`./${name}`, `/widget/${file}`);
   }
-  await put(page === "chat" ? "chat.html" : "demo/index.html", html);
+  put(page === "chat" ? "chat.html" : "demo/index.html", html);
 }
 
-for (const name of await readdir(out, { recursive: true })) {
+for (const [name, content] of [...files]) {
   if (!COMPRESSED.test(name)) continue;
-  const content = await readFile(join(out, name));
-  await writeFile(join(out, `${name}.gz`), gzipSync(content, { level: 9 }));
-  await writeFile(join(out, `${name}.br`), brotliCompressSync(content));
+  put(`${name}.gz`, gzipSync(content, { level: 9 }));
+  put(`${name}.br`, brotliCompressSync(content));
+}
+
+// A running copy serves this folder: what the new script names is there before the script, and the old goes last.
+for (const [name, content] of [...files].sort(([a], [b]) => b.startsWith("assets/") - a.startsWith("assets/"))) {
+  await mkdir(dirname(join(out, name)), { recursive: true });
+  await writeFile(join(out, name), content);
+}
+for (const entry of await readdir(out, { recursive: true, withFileTypes: true })) {
+  const path = join(entry.parentPath, entry.name);
+  if (entry.isFile() && !files.has(relative(out, path))) await rm(path);
 }

@@ -64,7 +64,6 @@ function start(api: Api, base: string, options: BootOptions, script: HTMLScriptE
   const begin = async () => {
     if (isPage) await fromAddress(messenger);
     await messenger.start();
-    if (isPage) await messenger.load();
   };
   if (document.body) show();
   else addEventListener("DOMContentLoaded", show);

@@ -174,6 +174,7 @@ export class Messenger {
       }
       this.emit("ready", null);
       if (this.storage.get("open")) this.show(true);
+      if (this.isOpen) void this.load(); // opened before there was anything to show
     } catch (error) {
       this.#fail(error);
       if (!this.fault) setTimeout(() => void this.start(), 5000 + Math.random() * 5000);
@@ -233,6 +234,7 @@ export class Messenger {
 
   async setAttributes(attributes: Record<string, unknown>): Promise<void> {
     Object.assign(this.attributes, attributes);
+    await this.visitor.settled(); // a session that is just being opened was asked for without them
     if (this.rest.token) await this.#tell(undefined, attributes).catch((error) => this.#fail(error));
   }
 

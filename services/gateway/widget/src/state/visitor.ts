@@ -63,6 +63,11 @@ export class Visitor {
     return this.#opening;
   }
 
+  /** After what is on its way now. */
+  settled(): Promise<unknown> {
+    return Promise.resolve(this.#opening).catch(() => null);
+  }
+
   /** A token for the socket; a fresh one when the last was refused. */
   async token(refused: boolean): Promise<string> {
     if (refused) this.rest.token = "";
