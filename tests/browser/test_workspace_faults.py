@@ -160,3 +160,20 @@ def test_a_waiting_conversation_is_picked(desk: Desk) -> None:
     expect(page.get_by_role("button", name="回复客户")).to_be_enabled()
     close_all(desk)
     go(desk, "agent1", "offline")
+
+
+def test_a_supervisor_whispers_and_takes_over(desk: Desk, agent: Page) -> None:
+    visitor = visitor_of(desk, "耳语", "你好")
+    open_conversation(agent, "耳语")
+    supervisor = open_desk(desk, "supervisor1", agent.url.removeprefix(desk.product.url))
+    supervisor.get_by_role("button", name="提示坐席").first.click()
+    composer(supervisor).fill("先道歉")
+    composer(supervisor).press("Enter")
+    expect(agent.locator("article.whisper")).to_contain_text("先道歉")
+    assert "先道歉" not in visitor.texts()
+    go(desk, "supervisor1")
+    supervisor.get_by_role("button", name="接管").click()
+    expect(supervisor.get_by_role("button", name="回复客户")).to_be_enabled()
+    expect(row(agent, "耳语")).to_have_count(0)
+    close_all(desk, "supervisor1")
+    go(desk, "supervisor1", "offline")
