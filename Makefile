@@ -15,7 +15,7 @@ LOCKS := runtime embedded build dev
 PAGES := services/gateway
 PAGE_SOURCES := $(shell find $(PAGES)/console $(PAGES)/widget -type f -not -path '*/node_modules/*' 2>/dev/null)
 
-.PHONY: help setup run demo test test-all lint format proto pages types test-pages plugin images try-images sbom bundle metrics manifests bench lock clean
+.PHONY: help setup run demo test test-all lint format proto pages types test-pages plugin images try-images sbom bundle metrics manifests screens bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,9 @@ manifests: setup ## Write what is generated: plain manifests, tenants' accounts,
 
 metrics: setup ## Write docs/metrics.md out of the code
 	$(BIN)/python docs/metrics.py
+
+screens: setup pages ## Take a picture of every view in both languages into docs/screens
+	$(BIN)/python -m tests.browser.screens
 
 bench: setup pages ## Measure the product; a table on the screen and build/bench.json
 	$(BIN)/python -m tests.load.bench $(ARGS)
