@@ -144,8 +144,15 @@ def test_a_report_is_shown_and_saved(desk: Desk) -> None:
     assert len(text.splitlines()) >= 2
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize(
+    ("theme", "viewport"),
+    [
+        pytest.param("light", WIDE, id="light-wide"),
+        pytest.param("dark", NARROW, id="dark-narrow"),
+        pytest.param("light", NARROW, id="light-narrow", marks=pytest.mark.slow),
+        pytest.param("dark", WIDE, id="dark-wide", marks=pytest.mark.slow),
+    ],
+)
 def test_every_view_is_accessible_and_fits(desk: Desk, theme: Theme, viewport: ViewportSize) -> None:
     locale = "zh-CN" if theme == "light" else "en"
     page = desk.open("admin", "/supervision", locale=locale, theme=theme, viewport=viewport)

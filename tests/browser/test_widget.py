@@ -285,9 +285,19 @@ def test_the_shop_says_who_its_customer_is(desk: Desk, agent: AgentSide) -> None
     expect(log(page)).not_to_contain_text("我是老客户")
 
 
-@pytest.mark.parametrize("locale", ["zh-CN", "en"])
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize(
+    ("locale", "theme", "viewport"),
+    [
+        pytest.param("zh-CN", "light", WIDE, id="zh-light-wide"),
+        pytest.param("en", "dark", NARROW, id="en-dark-narrow"),
+        pytest.param("zh-CN", "dark", WIDE, id="zh-dark-wide", marks=pytest.mark.slow),
+        pytest.param("zh-CN", "light", NARROW, id="zh-light-narrow", marks=pytest.mark.slow),
+        pytest.param("zh-CN", "dark", NARROW, id="zh-dark-narrow", marks=pytest.mark.slow),
+        pytest.param("en", "light", WIDE, id="en-light-wide", marks=pytest.mark.slow),
+        pytest.param("en", "dark", WIDE, id="en-dark-wide", marks=pytest.mark.slow),
+        pytest.param("en", "light", NARROW, id="en-light-narrow", marks=pytest.mark.slow),
+    ],
+)
 def test_is_accessible(desk: Desk, locale: str, theme: Theme, viewport: ViewportSize) -> None:
     page = desk.open(path="/demo", locale=locale, theme=theme, viewport=viewport)
     expect(bubble(page)).to_be_visible()

@@ -41,8 +41,15 @@ def online(desk: Desk) -> Iterator[None]:
     go(desk, "agent1", "offline")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("locale", ["zh-CN", "en"])
+@pytest.mark.parametrize(
+    ("theme", "locale"),
+    [
+        ("light", "zh-CN"),
+        ("dark", "en"),
+        pytest.param("light", "en", marks=pytest.mark.slow),
+        pytest.param("dark", "zh-CN", marks=pytest.mark.slow),
+    ],
+)
 def test_is_accessible(desk: Desk, online: None, theme: Theme, locale: str) -> None:
     page = open_desk(desk, theme=theme, locale=locale)
     go(desk, "agent1")

@@ -189,6 +189,7 @@ class Restored(Product):
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.slow
 async def test_a_database_that_is_gone_comes_back_beside_a_nats_that_knows_more(
     tmp_path: Path, private_postgres: EmbeddedPostgres, private_nats: EmbeddedNats
 ) -> None:

@@ -52,6 +52,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.slow
 async def test_the_product_loads_a_plugin_of_each_kind(installed: Path, tmp_path: Path) -> None:
     async with Product(tmp_path, environment={"PYTHONPATH": str(installed)}) as product:
         admin = Api(product.url, product.api_key)

@@ -23,7 +23,7 @@ def memory_limit(container: Mapping[str, Any]) -> int:
     return int(text[:-2]) * _UNITS[text[-2:]]
 
 
-@pytest.mark.parametrize("topology", ["compact", "distributed"])
+@pytest.mark.parametrize("topology", ["compact", pytest.param("distributed", marks=pytest.mark.slow)])
 async def test_the_chart_runs_and_the_main_job_passes(
     tmp_path: Path, images: Images, topology: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
