@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.workspace import (
     close_all,
@@ -102,19 +102,28 @@ def test_ten_thousand_messages_scroll_and_stay_where_they_are(desk: Desk, online
     # What is in sight stays in its place while an older page comes in above it.
     thread.pause()
     scroller.evaluate("(one) => { one.scrollTop = 300 }")
-    page.evaluate(frames)
-    before = scroller.evaluate(_FIRST_IN_SIGHT)
+    before = at_rest(page, scroller)
     height = scroller.evaluate("(one) => one.querySelector('.all').offsetHeight")
     thread.go_on()
     page.wait_for_function(
         "(height) => document.querySelector('.all').offsetHeight > height + 1000", arg=height
     )
-    page.evaluate(frames)
-    after = scroller.evaluate(_FIRST_IN_SIGHT)
+    after = at_rest(page, scroller)
     assert before[0] == after[0]
     assert abs(before[1] - after[1]) < 3, (before, after)
     page.get_by_role("button", name=re.compile("回到最新")).click()
     expect(message(page, f"第 {_MANY} 条")).to_be_visible()
+
+
+def at_rest(page: Page, scroller: Locator) -> list[Any]:
+    """What is first in sight, once rows that came into sight have their real heights and nothing moves any more."""
+    seen: list[Any] = []
+    for _ in range(100):
+        page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        seen.append(scroller.evaluate(_FIRST_IN_SIGHT))
+        if len(seen) > 4 and all(one == seen[-1] for one in seen[-5:]):
+            return list(seen[-1])
+    raise AssertionError(f"the thread does not come to rest: {seen[-5:]}")
 
 
 class LongThread:

@@ -14,7 +14,13 @@ from yunsong_standalone.topology import LOOPBACK, Topology
 def main() -> None:
     """Exit codes: 0 done, 1 it did not work (the reason is printed), 2 the command line is wrong."""
     options = _parser().parse_args()
-    sys.exit(options.command(options))
+    code = options.command(options)
+    if options.command in (_backup, _restore):
+        # The object store's own threads can abort an interpreter that takes itself apart; all is written by now.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -238,7 +238,7 @@ async def test_wrong_requests(door: Door) -> None:
     assert (await get("/api/v1/nothing", headers=staff)).json()["code"] == "ROUTE_UNKNOWN"
     not_allowed = await door.http.put("/api/v1/conversations", headers=staff)
     assert not_allowed.status_code == 405
-    assert not_allowed.headers["allow"] == "GET, POST"
+    assert not_allowed.headers["allow"] == "GET, HEAD, POST"
     assert (
         await post("/api/v1/sessions", content=b"{", headers={"content-type": "application/json"})
     ).status_code == 400
