@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +22,7 @@ FOLDER = ROOT / "docs" / "screens"
 LOCALES = ("zh-CN", "en")
 SIZE: ViewportSize = {"width": 1280, "height": 800}
 _QUALITY = 80
-_SETTLE_MS = 1200
+_SETTLE_MS = 800
 
 # name -> (who looks, where)
 VIEWS = {
@@ -122,6 +123,7 @@ def _administration(desk: Desk) -> dict[str, tuple[str, str]]:
         'a[href^="/admin/"]', "links => links.map(link => link.getAttribute('href'))"
     )
     page.context.close()
+    found = [path for path in found if not re.search(r"[0-9a-f]{8}-", path)]
     return {
         f"admin-{path.removeprefix('/admin/').replace('/', '-')}": ("admin", path)
         for path in dict.fromkeys(found)
@@ -129,6 +131,7 @@ def _administration(desk: Desk) -> dict[str, tuple[str, str]]:
 
 
 def _picture(page: Page, path: Path) -> None:
+    page.wait_for_load_state("networkidle")
     page.wait_for_timeout(_SETTLE_MS)
     # WebP is a third of a PNG; Playwright's own call does not have it.
     taken = page.context.new_cdp_session(page).send(
