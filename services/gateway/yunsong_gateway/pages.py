@@ -150,8 +150,10 @@ class Pages:
     def _below(self, request: Request, part: str, name: str, headers: Iterable[tuple[str, str]]) -> Response:
         assert self._folder is not None
         root = self._folder / part
+        if "\0" in name:  # no path can hold it, and resolving one that does raises
+            return _missing()
         wanted = (root / name).resolve()
-        if "\0" in name or not wanted.is_relative_to(root):
+        if not wanted.is_relative_to(root):
             return _missing()
         cache = _LONG if _HASHED in wanted.relative_to(root).parts else _ASK
         return self._file(request, wanted, [*headers, ("cache-control", cache)])

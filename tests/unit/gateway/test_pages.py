@@ -51,6 +51,11 @@ def pages(folder: Path) -> Pages:
     return Pages(folder, cast("Origins", KnownOrigins()), demo=demo, public_url="https://support.example")
 
 
+@pytest.mark.parametrize("path", ["/a\0b", "/widget/a\0b", "/chat/a\0b", "/" + "long" * 2000])
+async def test_an_address_that_no_file_can_have_is_not_found(pages: Pages, path: str) -> None:
+    assert (await get(pages, path)).status == 404
+
+
 async def get(pages: Pages, path: str, **headers: str) -> Response:
     raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     scope: Any = {"method": "GET", "path": path, "headers": raw}
