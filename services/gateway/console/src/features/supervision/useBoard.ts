@@ -28,7 +28,10 @@ export function useBoard() {
     alerts.value = found?.alerts ?? []
     return board.read_at ?? ''
   })
-  const refresh = useThrottleFn(() => reading.run(), AT_MOST_EVERY_MS, true)
+  // A slow answer is waited for: beginning again each time something moves would never end under load.
+  const refresh = useThrottleFn(async () => {
+    if (!reading.loading.value) await reading.run()
+  }, AT_MOST_EVERY_MS, true)
   useIntervalFn(() => void refresh(), REFRESH_MS)
 
   const leave = [
